@@ -1,0 +1,1 @@
+"""Implementations of ports, one package per technology. Imported by bootstrap only."""

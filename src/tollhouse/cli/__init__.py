@@ -1,0 +1,1 @@
+"""The command line: arguments to settings to a command to an exit status; one file per verb."""

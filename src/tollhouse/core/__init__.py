@@ -1,0 +1,1 @@
+"""The vocabulary: frozen types and total functions. Imports the standard library's types and msgspec only."""

@@ -1,0 +1,17 @@
+"""What a call asks for, whatever the wire API it is asked in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Operation(StrEnum):
+    """Names follow OpenTelemetry's `gen_ai.operation.name` where it has one."""
+
+    CHAT = "chat"
+    TEXT_COMPLETION = "text_completion"
+    EMBEDDINGS = "embeddings"
+    LIST_MODELS = "list_models"
+    PASSTHROUGH = "passthrough"
+    UNKNOWN = "unknown"
+    """A request that was refused before anybody could tell what it wanted."""

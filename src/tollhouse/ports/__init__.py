@@ -1,0 +1,1 @@
+"""Every interface an adapter or plugin implements, one small Protocol per file."""

@@ -1,0 +1,95 @@
+"""A wire API: how its requests are read and forwarded, and how its answers are watched on the way through.
+
+A dialect is pure: bytes in, bytes and values out. It keeps no state but that of the one stream a `StreamTap` watches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from tollhouse.core.errors import GatewayError
+from tollhouse.core.operation import Operation
+from tollhouse.core.usage import Usage
+
+Span = tuple[int, int]
+"""Start and end offsets of a JSON value in a body."""
+
+
+class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as the caller sent it, with the few fields the house must know."""
+
+    operation: Operation
+    model: str
+    is_stream: bool
+    asks_usage: bool
+    """Whether the caller asked for usage in the stream; always True for unary calls."""
+    body: bytes
+    spans: Mapping[str, Span]
+    """Where the values of the top-level fields lie in `body`; `{}` has a span for the object itself under ""."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the tap saw in an answer."""
+
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    """The provider's word; the first choice's where there are several."""
+
+
+class StreamTap(Protocol):
+    """Watches one stream: feeds on what the upstream sends, gives out what the caller may have."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Whole frames that are ready to go out, in order and byte for byte; `b""` while none is complete.
+
+        Raises: GatewayError, when a frame carries an error or is not of the dialect. What came before it is in
+        `salvage`, and nothing after it is looked at.
+        """
+
+    @property
+    def salvage(self) -> bytes:
+        """Frames of the failed `feed` that came before the fault and may still go out."""
+
+    @property
+    def has_content(self) -> bool:
+        """Whether something a caller would see as an answer has gone by."""
+
+    @property
+    def progress(self) -> int:
+        """Counts frames that are progress: heartbeats and empty preambles are not."""
+
+    def end(self) -> Reading:
+        """To be called at the end of the body. Raises: GatewayError when the terminal event has not been seen."""
+
+    @property
+    def reading(self) -> Reading:
+        """What is known so far, for streams that end badly."""
+
+
+class Dialect(Protocol):
+    """One wire API, seen from the caller's side and from the upstream's."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, body: bytes) -> ClientCall:
+        """Judge a request. Raises: GatewayError `invalid_request`, naming the field."""
+
+    def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:
+        """The same request for the same dialect upstream: the caller's bytes but for the model's name and, with
+        `ask_usage`, for what makes the upstream report usage at the end of a stream."""
+
+    def tap_unary(self, body: bytes) -> Reading:
+        """Judge a whole answer. Raises: GatewayError when it is an error, or not an answer, whatever its status."""
+
+    def tap_stream(self, call: ClientCall) -> StreamTap:
+        """A fresh tap; withholds the final usage frame if the call did not ask for it."""
+
+    def error_body(self, error: GatewayError, request_id: str) -> bytes:
+        """The error as this dialect's clients expect it in place of an answer."""
+
+    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
+        """The error as this dialect's clients expect it inside a stream that has begun."""

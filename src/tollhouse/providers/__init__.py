@@ -1,0 +1,1 @@
+"""A provider is data: one small file each."""

@@ -1,0 +1,1 @@
+"""Processes: the keeper, its workers, and what they tell each other."""

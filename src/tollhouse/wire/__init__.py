@@ -1,0 +1,1 @@
+"""Framing of bytes without I/O and without knowledge of models."""
