@@ -46,9 +46,7 @@ class Blame(StrEnum):
 def status_of(kind: ErrorKind) -> int:  # noqa: PLR0911 - one line a group is the table
     """The HTTP status of a kind. Exhaustive: a new kind without a status does not type-check."""
     match kind:
-        case (
-            ErrorKind.INVALID_REQUEST | ErrorKind.UNSUPPORTED_PARAMETER | ErrorKind.CONTEXT_LENGTH_EXCEEDED
-        ):
+        case ErrorKind.INVALID_REQUEST | ErrorKind.UNSUPPORTED_PARAMETER | ErrorKind.CONTEXT_LENGTH_EXCEEDED:
             return 400
         case ErrorKind.UNAUTHENTICATED | ErrorKind.KEY_EXPIRED:
             return 401
