@@ -1,1 +1,1 @@
-"""The command line: arguments to settings to a command to an exit status; one file per verb."""
+"""The command line: arguments → settings → one command → an exit status. One file per verb under `commands`."""

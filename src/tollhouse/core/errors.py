@@ -7,7 +7,7 @@ is and what to do; the dialect of the caller turns it into bytes, the book keeps
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 
 class ErrorKind(StrEnum):
@@ -138,3 +138,36 @@ class GatewayError(Exception):
 def invalid_request(message: str, *, param: str | None = None, hint: str = "") -> GatewayError:
     """The caller sent something we will not pass on."""
     return GatewayError(ErrorKind.INVALID_REQUEST, message, blame=Blame.CLIENT, param=param, hint=hint)
+
+
+DOCS: Final = "docs/reference/errors.md"
+
+_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+
+
+def error_document(error: GatewayError, request_id: str) -> dict[str, dict[str, object]]:
+    """The error in the house's own envelope, which is OpenAI's with a few fields more.
+
+    Where the upstream refused, its own wording, type and parameter are kept; `code` is always ours.
+    """
+    theirs = (error.upstream.error if error.upstream is not None else None) or {}
+    kind = theirs.get("type") or _TYPES.get(error.status, "api_error")
+    document: dict[str, object] = {
+        "type": kind,
+        "code": error.kind.value,
+        "message": error.message,
+        "param": error.param if error.param is not None else theirs.get("param"),
+        "request_id": request_id,
+        "source": error.source,
+        "hint": error.hint,
+        "docs": f"{DOCS}#{error.kind.value}",
+    }
+    if theirs.get("code") is not None:
+        document["upstream_code"] = theirs["code"]
+    return {"error": document}

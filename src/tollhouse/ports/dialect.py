@@ -88,6 +88,9 @@ class Dialect(Protocol):
     def tap_stream(self, call: ClientCall) -> StreamTap:
         """A fresh tap; withholds the final usage frame if the call did not ask for it."""
 
+    def upstream_error(self, status: int, body: bytes, retry_after: str | None) -> GatewayError:
+        """What the upstream's answer with an error status means, its own words kept. Total: any bytes will do."""
+
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         """The error as this dialect's clients expect it in place of an answer."""
 

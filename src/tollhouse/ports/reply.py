@@ -8,14 +8,34 @@ HeaderList = list[tuple[bytes, bytes]]
 
 
 class Reply(Protocol):
-    """One answer. `start` once, then `write`s, the last one with `last=True`."""
+    """One answer: either `send` it whole, or `start` it and `write` until the last bytes."""
 
     @property
     def is_started(self) -> bool:
         """Whether a status has gone out: from then on errors are told inside the stream."""
 
-    async def start(self, status: int, headers: HeaderList) -> None:
-        """Send status and headers."""
+    @property
+    def is_gone(self) -> bool:
+        """Whether the caller has left."""
 
-    async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Send bytes of the body; returns when the caller's connection can take more."""
+    def send(self, status: int, headers: HeaderList, body: bytes) -> None:
+        """The whole answer at once."""
+
+    def start(self, status: int, headers: HeaderList) -> None:
+        """Status and headers of an answer whose length is not known; they leave with the first bytes written."""
+
+    async def write(self, data: bytes) -> None:
+        """Bytes of the body; returns when the caller's connection can take more.
+
+        Raises: CallerTooSlow when it could not for too long.
+        """
+
+    def end(self, data: bytes = b"") -> None:
+        """The last bytes, and the proper end of the body."""
+
+    def abort(self) -> None:
+        """Cut the answer so that the caller cannot take it for a whole one."""
+
+
+class CallerTooSlow(Exception):
+    """The caller did not take what was sent to it."""

@@ -2,11 +2,12 @@
 
 Blocking on purpose: the store is reached from the command line and from the keeper process, both off the serving
 loop. Every method is one transaction. Ids, times and digests are made above; the store keeps what it is given.
+Every method may raise StoreUnavailable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -19,6 +20,10 @@ class StoreUnavailable(Exception):
     """The database cannot be reached or is not ready; the message says which and what to do."""
 
 
+class StoreRefused(Exception):
+    """The database is well but cannot hold what it was given: it stands there already, or a value is out of range."""
+
+
 class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
     """How far a journal segment has been folded into the store."""
 
@@ -29,10 +34,14 @@ class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
 class FeedBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What one read of the journal adds to the books; applied whole or not at all, and only once."""
 
-    position: FeedPosition
-    exchanges: tuple[ExchangeRecord, ...]
-    """Open ones too; a settled row replaces an open one of the same id, never the other way round."""
-    auth_events: tuple[AuthEvent, ...]
+    writer: str
+    """Whose journal it was."""
+    position: FeedPosition | None
+    """Where the reading ended. None for rows that come from no journal: those are safe to apply again by their ids."""
+    exchanges: tuple[ExchangeRecord, ...] = ()
+    """Open ones too; a settled row replaces an open one of the same id, never the other way round. The same holds
+    for each attempt."""
+    auth_events: tuple[AuthEvent, ...] = ()
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +49,16 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 
     group: str
     """The key's name, team, route, provider or day; `""` where the exchange had none."""
+    key_id: str | None = None
+    """Set when grouped by key: two keys of one name are two rows."""
     requests: int
     ok: int
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    """Like the two below: the sum of what is known; None where something was sent and nothing is known."""
+    output_tokens: int | None
     requests_without_usage: int
-    """Exchanges whose tokens nobody knows: they are not in the sums, and not nothing."""
-    cost_nanousd: int
+    """Exchanges that reached an upstream and whose tokens nobody knows: not in the sums, and not nothing."""
+    cost_nanousd: int | None
     requests_without_price: int
 
 
@@ -54,12 +66,14 @@ class Store(Protocol):
     """Implemented on SQLAlchemy Core; the same code on every database."""
 
     def prepare(self) -> None:
-        """Create or migrate the schema where this may be done without asking. Raises: StoreUnavailable."""
+        """Create or migrate the schema where this may be done without asking; two processes at once are safe."""
 
-    def add_key(self, key: VirtualKey) -> None: ...
+    def add_key(self, key: VirtualKey) -> None:
+        """Raises: StoreRefused if the id or the digest is there already."""
 
-    def keys(self) -> Sequence[VirtualKey]:
-        """All keys, revoked and expired ones too, oldest first."""
+    def keys(self, since_version: int = 0) -> tuple[int, Sequence[VirtualKey]]:
+        """The version now, and the keys that changed after `since_version`, revoked and expired ones too, oldest
+        first. All of them since 0."""
 
     def revoke_key(self, key_id: str, at: float) -> VirtualKey | None:
         """Mark as revoked and return it; None if there is no such key. Revoking twice keeps the first time."""
@@ -67,8 +81,12 @@ class Store(Protocol):
     def keys_version(self) -> int:
         """Grows with every change to a key: compared to see whether a copy is fresh."""
 
-    def apply(self, batch: FeedBatch) -> None:
-        """Fold journal entries in, together with the position, in one transaction."""
+    def apply(self, batch: FeedBatch) -> bool:
+        """Fold journal entries in, together with the position, in one transaction.
+
+        False, and nothing done, if the segment had been folded up to that position before.
+        Raises: StoreRefused, and nothing done, if a row has a value the database cannot hold.
+        """
 
     def positions(self) -> Sequence[FeedPosition]: ...
 
@@ -78,12 +96,19 @@ class Store(Protocol):
     def exchanges(
         self, *, limit: int, before_id: str | None = None, after_id: str | None = None
     ) -> Sequence[ExchangeRecord]:
-        """Newest first (by id, which sorts by time), at most `limit`."""
+        """Newest first (by id, which sorts by time), at most `limit`: the newest before `before_id`, or else those
+        next after `after_id`, so that paging in either direction skips none."""
 
-    def exchanges_by_id(self, ids: Iterable[str]) -> Sequence[ExchangeRecord]: ...
+    def exchange(self, exchange_id: str) -> ExchangeRecord | None: ...
+
+    def open_exchanges(self, writer: str, *, limit: int) -> Sequence[ExchangeRecord]:
+        """Exchanges of that writer that are not settled, oldest first."""
 
     def usage(self, by: str, *, since: float | None = None) -> Sequence[UsageRow]:
-        """Sums by `key`, `team`, `route`, `provider` or `day` (UTC), largest number of requests first."""
+        """Sums by `key`, `team`, `route`, `provider` or `day` (UTC), largest number of requests first.
+
+        Raises: ValueError for any other grouping.
+        """
 
     def auth_events(self, *, limit: int) -> Sequence[AuthEvent]:
         """Newest first."""

@@ -1,0 +1,71 @@
+# Every verb of the project. `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMPS := .make
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format bench bench-peers docs lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# -- set-up: each stamp is redone only when what it was made from has changed, so that nothing is fetched twice
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Tollhouse needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "No venv module. On Debian: apt-get install python3-venv"; exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/run: $(STAMPS)/venv requirements/build.txt requirements/run.txt pyproject.toml
+	$(BIN)/pip install -q --require-hashes -r requirements/build.txt -r requirements/run.txt
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/run requirements/test.txt
+	$(BIN)/pip install -q --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/test requirements/dev.txt
+	$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# -- verbs
+
+demo: $(STAMPS)/run  ## open a house with a built-in mock provider on 127.0.0.1:8080
+	@exec $(BIN)/python demo/demo.py
+
+test: $(STAMPS)/test  ## all tests but the slow ones, in parallel and in random order
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --cov --cov-report= $(ARGS)
+	@$(BIN)/python -m coverage report --skip-covered --sort=cover --fail-under=90
+
+test-slow: $(STAMPS)/test  ## the slow tests
+	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+check: $(STAMPS)/dev  ## format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMPS)/dev  ## write the format the check asks for
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMPS)/test  ## measure against nginx, and LiteLLM and Envoy where installed
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(STAMPS)/run  ## install the optional peers of the bench
+	@$(BIN)/python -m bench.peers install
+
+docs: $(STAMPS)/test  ## write the generated reference
+	@$(BIN)/python docs/generate.py
+
+lock: $(STAMPS)/dev  ## pin what pyproject.toml asks for, with hashes and without addresses
+	@sh requirements/lock.sh $(BIN)
+
+clean:  ## forget everything that was made
+	rm -rf $(VENV) $(STAMPS) .demo build dist

@@ -1,0 +1,73 @@
+"""`make demo`: a house with a mock provider, a fresh key, and the line to try it with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from tollhouse.bootstrap import CannotServe, Environment, open_house, serve_house
+from tollhouse.core.identity import VirtualKey
+from tollhouse.core.ids import key_hint, time_ordered_id, virtual_key_text
+from tollhouse.stages.authenticate import key_digest
+
+HERE = Path(__file__).resolve().parent
+FOLDER = Path(os.environ.get("DEMO_FOLDER", HERE.parent / ".demo"))
+
+
+def main() -> int:
+    """Make the folder, make a key, serve in the foreground."""
+    FOLDER.mkdir(mode=0o700, exist_ok=True)
+    config = FOLDER / "tollhouse.yaml"
+    if not config.exists():
+        shutil.copy(HERE / "tollhouse.yaml", config)
+    environment = Environment(variables=dict(os.environ))
+    try:
+        key = make_key(config, environment)
+        listen = os.environ.get("DEMO_LISTEN")
+        serve_house(
+            config, environment, listen, warn=lambda _: None, on_ready=lambda address: show(address, key)
+        )
+    except CannotServe as reason:
+        print(f"demo: {reason}\n    {reason.hint}", file=sys.stderr)
+        return 3
+    return 0
+
+
+def make_key(config: Path, environment: Environment) -> str:
+    """A virtual key for this demo, good for a day."""
+    now = time.time()
+    text = virtual_key_text(os.urandom(32))
+    with open_house(config, environment) as house:
+        house.store.add_key(
+            VirtualKey(
+                id=time_ordered_id("key_", now, os.urandom(5)),
+                name="demo",
+                digest=key_digest(house.pepper, text),
+                hint=key_hint(text),
+                routes=("*",),
+                created_at=now,
+                expires_at=now + 86_400,
+            )
+        )
+    return text
+
+
+def show(address: str, key: str) -> None:
+    """What to do next; every line whole, for copying."""
+    body = '{"model": "mock-chat", "messages": [{"role": "user", "content": "Is anybody home?"}]}'
+    print(f"\nThe house is open at {address}. Your virtual key:\n")
+    print(f"{key}\n")
+    print(
+        f"curl -s {address}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{body}'\n"
+    )
+    print(
+        f"OpenAI SDK: base_url={address}/v1 with that key. The book: .venv/bin/tollhouse requests --config {FOLDER}/tollhouse.yaml"
+    )
+    print("Ctrl-C closes the house.", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Connections that wait for their next request, one pool a target, and the bounds over all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from tollhouse.core.errors import ErrorKind
+from tollhouse.ports.transport import Phase, TransportError
+
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+_SWEEPS_PER_LIFE = 4
+
+
+class Pool:
+    """Idle connections to one target. The one used last is used next, so that a burst's surplus grows old and goes."""
+
+    __slots__ = ("_fleet", "_idle")
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._idle: OrderedDict[Connection, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+    @property
+    def oldest_since(self) -> float:
+        """Loop time since when the oldest has been idle; infinite if there is none."""
+        return self._idle[next(iter(self._idle))] if self._idle else float("inf")
+
+    def checkout(self, now: float) -> Connection | None:
+        """A connection nothing bad is known of. Those found closed, spoiled or too old are closed on the way."""
+        while self._idle:
+            connection, since = self._idle.popitem()
+            if now - since < self._fleet.limits.idle_s and connection.is_usable:
+                return connection
+            connection.cut()
+        return None
+
+    def checkin(self, connection: Connection, now: float) -> None:
+        """The connection is free. It is cut instead where nobody will want it."""
+        if self._fleet.is_closed:
+            connection.cut()
+            return
+        if not self._idle:
+            self._fleet.watch(self)
+        self._idle[connection] = now
+        if len(self._idle) > self._fleet.limits.idle_per_target:
+            self.drop_oldest()
+
+    def drop_oldest(self) -> None:
+        connection, _ = self._idle.popitem(last=False)
+        connection.cut()
+
+    def expire(self, before: float) -> None:
+        """Close what has been idle since before a moment."""
+        while self.oldest_since < before:
+            self.drop_oldest()
+
+    def opened(self, connection: Connection) -> None:
+        self._fleet.live.add(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """The connection is gone, whatever it was doing."""
+        self._idle.pop(connection, None)
+        self._fleet.lost(connection)
+
+
+class Fleet:
+    """Every connection of one transport."""
+
+    __slots__ = ("_emptied", "_loop", "_opening", "_sweeper", "_with_idle", "is_closed", "limits", "live")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
+        self.limits = limits
+        self.live: set[Connection] = set()
+        self.is_closed = False
+        self._loop = loop
+        self._opening = 0
+        self._with_idle: set[Pool] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._emptied: asyncio.Event = asyncio.Event()
+
+    # -- the bound
+
+    def reserve(self) -> None:
+        """Room for one more connection; the oldest idle one makes it if need be. To be given back by `release` when
+        the connection stands or has failed.
+
+        Raises: TransportError `overloaded`, when all are busy.
+        """
+        self.refuse_if_closed()
+        if len(self.live) + self._opening >= self.limits.connections:
+            self._make_room()
+        self._opening += 1
+
+    def release(self) -> None:
+        self._opening -= 1
+
+    def refuse_if_closed(self) -> None:
+        """Raises: TransportError, once the transport has been closed."""
+        if self.is_closed:
+            raise TransportError(
+                ErrorKind.UPSTREAM_UNAVAILABLE,
+                Phase.NOT_SENT,
+                "The gateway is shutting down and makes no new calls.",
+            )
+
+    def _make_room(self) -> None:
+        oldest = min(self._with_idle, key=lambda pool: pool.oldest_since, default=None)
+        if oldest is None or not oldest:
+            raise TransportError(
+                ErrorKind.OVERLOADED,
+                Phase.NOT_SENT,
+                f"All {self.limits.connections} upstream connections of this gateway process are busy. "
+                "Limit concurrency, or run more workers.",
+            )
+        oldest.drop_oldest()
+
+    # -- growing old
+
+    def watch(self, pool: Pool) -> None:
+        """The pool has idle connections from now on."""
+        self._with_idle.add(pool)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(self.limits.idle_s / _SWEEPS_PER_LIFE, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        before = self._loop.time() - self.limits.idle_s
+        for pool in tuple(self._with_idle):
+            pool.expire(before)
+            self._with_idle.discard(pool)
+            if pool:
+                self.watch(pool)
+
+    # -- the end
+
+    def lost(self, connection: Connection) -> None:
+        self.live.discard(connection)
+        if not self.live:
+            self._emptied.set()
+
+    async def close(self, patience_s: float) -> None:
+        """Cut everything; return when the sockets are closed."""
+        self.is_closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        self._emptied.clear()
+        for connection in tuple(self.live):
+            connection.cut()
+        if self.live:
+            async with asyncio.timeout(patience_s):
+                await self._emptied.wait()

@@ -1,0 +1,7 @@
+"""The store on SQL databases, by SQLAlchemy Core. Imported by the keeper and the command line, never by workers."""
+
+from __future__ import annotations
+
+from tollhouse.adapters.sql.store import SqlStore, open_store
+
+__all__ = ["SqlStore", "open_store"]

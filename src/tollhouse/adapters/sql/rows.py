@@ -1,0 +1,91 @@
+"""Records to rows and back. Column names are the records' field names, so a field that is added finds its column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row
+
+from tollhouse.adapters.sql.tables import ATTEMPTS, EXCHANGES, KEYS
+from tollhouse.core.exchange import AttemptRecord, Caller, ExchangeRecord, Outcome
+from tollhouse.core.identity import VirtualKey
+from tollhouse.core.operation import Operation
+from tollhouse.core.usage import Usage, UsageSource
+
+Values = dict[str, Any]
+_DAY_S: Final = 86400
+
+
+def _shared(record: type[msgspec.Struct], columns: Iterable[str], *, besides: set[str]) -> tuple[str, ...]:
+    standing = set(columns)
+    return tuple(name for name in record.__struct_fields__ if name in standing and name not in besides)
+
+
+_EXCHANGE: Final = _shared(ExchangeRecord, EXCHANGES.columns.keys(), besides={"operation", "outcome"})
+_CALLER: Final = _shared(Caller, EXCHANGES.columns.keys(), besides=set())
+_USAGE: Final = _shared(Usage, EXCHANGES.columns.keys(), besides={"source"})
+_ATTEMPT: Final = _shared(AttemptRecord, ATTEMPTS.columns.keys(), besides={"outcome"})
+_KEY: Final = _shared(VirtualKey, KEYS.columns.keys(), besides={"routes"})
+
+_of_exchange: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_EXCHANGE)
+_of_caller: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_CALLER)
+_of_usage: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_USAGE)
+_of_attempt: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_ATTEMPT)
+_UNKNOWN_USAGE: Final = dict.fromkeys((*_USAGE, "usage_source"))
+
+
+def exchange_values(record: ExchangeRecord, writer: str) -> Values:
+    """The row of an exchange, without its attempts."""
+    values = dict(zip(_EXCHANGE, _of_exchange(record), strict=True))
+    values.update(zip(_CALLER, _of_caller(record.caller), strict=True))
+    values["writer"] = writer
+    values["day"] = int(record.at // _DAY_S)
+    values["operation"] = record.operation.value
+    values["outcome"] = record.outcome.value
+    values["is_sent"] = bool(record.attempts)
+    usage = record.usage
+    if usage is None:
+        values.update(_UNKNOWN_USAGE)
+    else:
+        values.update(zip(_USAGE, _of_usage(usage), strict=True))
+        values["usage_source"] = usage.source.value
+    return values
+
+
+def attempt_values(exchange_id: str, record: AttemptRecord) -> Values:
+    values = dict(zip(_ATTEMPT, _of_attempt(record), strict=True))
+    values["exchange_id"] = exchange_id
+    values["outcome"] = record.outcome.value
+    return values
+
+
+def exchange_record(row: Row[Any], attempts: Sequence[AttemptRecord]) -> ExchangeRecord:
+    values = row._mapping
+    source = values["usage_source"]
+    return ExchangeRecord(
+        **{name: values[name] for name in _EXCHANGE},
+        operation=Operation(values["operation"]),
+        outcome=Outcome(values["outcome"]),
+        caller=Caller(**{name: values[name] for name in _CALLER}),
+        usage=None if source is None else Usage(source=UsageSource(source), **{n: values[n] for n in _USAGE}),
+        attempts=tuple(attempts),
+    )
+
+
+def attempt_record(row: Row[Any]) -> AttemptRecord:
+    values = row._mapping
+    return AttemptRecord(outcome=Outcome(values["outcome"]), **{name: values[name] for name in _ATTEMPT})
+
+
+def key_values(key: VirtualKey, version: int) -> Values:
+    values = {name: getattr(key, name) for name in _KEY}
+    return values | {"routes": msgspec.json.encode(key.routes).decode(), "changed_version": version}
+
+
+def key_record(row: Row[Any]) -> VirtualKey:
+    values = row._mapping
+    routes = msgspec.json.decode(values["routes"], type=tuple[str, ...])
+    return VirtualKey(routes=routes, **{name: values[name] for name in _KEY})

@@ -1,0 +1,436 @@
+"""The composition root: the only place that knows which adapter stands behind which port.
+
+Adapters are imported where they are needed: a serving worker never loads the database library, a command never loads
+the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from tollhouse.adapters.system import MasterKeyUnusable, SystemClock, load_master_key
+from tollhouse.config.compile import compile_config
+from tollhouse.config.snapshot import Snapshot, from_wire, to_wire
+from tollhouse.config.tree import Config
+from tollhouse.core.identity import VirtualKey
+from tollhouse.core.ids import time_ordered_id
+from tollhouse.core.problem import ConfigProblem
+from tollhouse.core.secret import Secret
+from tollhouse.plugins import Plugins, load_plugins
+from tollhouse.stages.authenticate import pepper_of
+
+if TYPE_CHECKING:
+    from tollhouse.adapters.mock_server import MockServer
+    from tollhouse.ports.store import Store
+    from tollhouse.runtime.link import Boot
+    from tollhouse.runtime.worker import Workshop
+    from tollhouse.stages.dispatch import Binding
+
+MASTER_KEY_FILE: Final = "tollhouse.master-key"
+_LOCK_FILE: Final = "keeper.lock"
+_WORKER: Final = "from tollhouse.bootstrap import run_worker; run_worker()"
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process was started with, as far as it matters."""
+
+    variables: Mapping[str, str]
+    """For `env:` references, and handed on to workers without them."""
+    master_key: Secret | None = None
+    store: str | None = None
+    """Instead of the configuration's."""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A configuration that can be used."""
+
+    config: Config
+    snapshot: Snapshot
+    plugins: Plugins
+
+
+class CannotServe(Exception):
+    """The environment does not let the house be opened; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def read_config(path: Path, environment: Environment | None = None) -> Loaded:
+    """Load and compile a configuration file. Raises: ConfigInvalid with everything that is wrong, OSError."""
+    from tollhouse.config.load import load  # noqa: PLC0415 - workers never read YAML
+
+    config = load(path.read_text("utf-8", errors="replace"))
+    if environment is not None and environment.store is not None:
+        config = msgspec.structs.replace(config, store=environment.store)
+    plugins = load_plugins()
+    return Loaded(config, compile_config(config, plugins.providers), plugins)
+
+
+def _pepper(folder: Path, environment: Environment) -> Secret:
+    try:
+        return pepper_of(environment.master_key or load_master_key(folder / MASTER_KEY_FILE))
+    except MasterKeyUnusable as error:
+        raise CannotServe(str(error)) from error
+
+
+def _journal_folder(loaded: Loaded, folder: Path) -> Path:
+    path = folder / loaded.config.journal.folder
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotServe(f"The journal's folder {path} cannot be made: {error.strerror}.") from error
+    return path
+
+
+@contextmanager
+def _only_keeper(folder: Path) -> Iterator[bool]:
+    """Whether we are the one who keeps this journal, for as long as the block runs."""
+    with (folder / _LOCK_FILE).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+# -- for the commands
+
+
+class OpenHouse:
+    """A house's store as commands use it, whether the house is running or not."""
+
+    def __init__(self, snapshot: Snapshot, store: Store, pepper: Secret, folder: Path) -> None:
+        self.snapshot = snapshot
+        self.store = store
+        self.pepper = pepper
+        self._folder = folder
+
+    def refresh(self) -> bool | None:
+        """Have the running house take over the store's keys: True when it has, False if it did not, None if none runs."""
+        from tollhouse.runtime.control import ask  # noqa: PLC0415
+
+        return ask(self._folder, "refresh")
+
+    def fold(self) -> None:
+        """Bring the journal into the store: by the running house, or here when none runs. Raises: StoreUnavailable."""
+        from tollhouse.runtime.control import ask  # noqa: PLC0415
+
+        if ask(self._folder, "fold") is None:
+            with _only_keeper(self._folder) as is_ours:
+                if is_ours:
+                    _feeder(self.store, self._folder).fold()
+
+
+@contextmanager
+def open_house(path: Path, environment: Environment) -> Iterator[OpenHouse]:
+    """The house of a configuration file, for one command.
+
+    Raises: ConfigInvalid, StoreUnavailable, CannotServe.
+    """
+    loaded = read_config(path, environment)
+    folder = path.resolve().parent
+    store = _open_store(loaded.config, folder)
+    try:
+        yield OpenHouse(loaded.snapshot, store, _pepper(folder, environment), _journal_folder(loaded, folder))
+    finally:
+        store.close()
+
+
+def _open_store(config: Config, folder: Path) -> Store:
+    from tollhouse.adapters.sql import open_store  # noqa: PLC0415
+
+    store = open_store(config.store, folder)
+    store.prepare()
+    return store
+
+
+def _feeder(store: Store, folder: Path) -> Any:
+    from tollhouse.adapters.journal import JournalReader  # noqa: PLC0415
+    from tollhouse.runtime.feeder import Feeder  # noqa: PLC0415
+
+    return Feeder(store, JournalReader(folder))
+
+
+def mock_server(host: str = "127.0.0.1", port: int = 0, *, require_key: str | None = None) -> MockServer:
+    """The scripted provider, to be entered with `async with`."""
+    from tollhouse.adapters.mock_server import MockServer  # noqa: PLC0415
+
+    return MockServer(host, port, require_key=require_key)
+
+
+# -- the keeper
+
+
+def serve_house(
+    path: Path,
+    environment: Environment,
+    listen: str | None,
+    *,
+    warn: Callable[[tuple[ConfigProblem, ...]], None],
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until a signal ends it.
+
+    `warn` is told what is not wrong but odd; `on_ready` the address, once known keys can be served.
+    Raises: ConfigInvalid, CannotServe, StoreUnavailable.
+    """
+    loaded = read_config(path, environment)
+    warn(loaded.snapshot.warnings)
+    folder = path.resolve().parent
+    secrets = _resolve(loaded.config, environment, folder)
+    pepper = _pepper(folder, environment)
+    journal_folder = _journal_folder(loaded, folder)
+    with (
+        _only_keeper(journal_folder) as is_ours,
+        _listener(listen or loaded.config.server.listen) as listener,
+    ):
+        if not is_ours:
+            raise CannotServe(
+                f"Another house keeps the journal in {journal_folder}.",
+                "Stop it first, or give this one a journal.folder of its own.",
+            )
+        asyncio.run(_keep(loaded, environment, folder, listener, secrets, pepper, on_ready))
+
+
+def _resolve(config: Config, environment: Environment, folder: Path) -> dict[str, Secret]:
+    from tollhouse.adapters.secrets import EnvSecrets, FileSecrets, resolve_all  # noqa: PLC0415
+    from tollhouse.config.compile import references  # noqa: PLC0415
+
+    return resolve_all(references(config), [EnvSecrets(environment.variables), FileSecrets(folder)])
+
+
+@contextmanager
+def _listener(listen: str) -> Iterator[socket.socket]:
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, int(port)))
+            listener.listen(4096)
+        except (OSError, ValueError, OverflowError) as error:
+            raise CannotServe(
+                f"Cannot listen on {listen}: {getattr(error, 'strerror', None) or error}.",
+                "Free the address, or choose another with --listen or server.listen.",
+            ) from error
+        listener.setblocking(False)
+        yield listener
+
+
+async def _keep(
+    loaded: Loaded,
+    environment: Environment,
+    folder: Path,
+    listener: socket.socket,
+    secrets: Mapping[str, Secret],
+    pepper: Secret,
+    on_ready: Callable[[str], None] | None,
+) -> None:
+    from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
+    from tollhouse.runtime.keeper import Books, Keeper, Orders  # noqa: PLC0415
+    from tollhouse.runtime.link import Boot  # noqa: PLC0415
+
+    log = StderrLog(as_json=loaded.config.observability.log == "json")
+    clock = SystemClock()
+    journal_folder = _journal_folder(loaded, folder)
+    async with AsyncExitStack() as stack:
+        base_urls: dict[str, str] = {}
+        for name, provider in loaded.config.providers.items():
+            if provider.kind == "mock" and provider.base_url is None:
+                base_urls[name] = (await stack.enter_async_context(mock_server())).base_url
+
+        def boot(writer: str) -> Boot:
+            return Boot(
+                config=to_wire(loaded.config),
+                secrets={reference: secret.reveal() for reference, secret in secrets.items()},
+                pepper=pepper.reveal(),
+                base_urls=base_urls,
+                folder=str(folder),
+                writer=writer,
+                listener_fd=listener.fileno(),
+            )
+
+        def open_books() -> Books:
+            store = _open_store(loaded.config, folder)
+            return Books(store, _feeder(store, journal_folder))
+
+        async def spawn(end: socket.socket) -> asyncio.subprocess.Process:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                _WORKER,
+                str(end.fileno()),
+                pass_fds=(end.fileno(), listener.fileno()),
+                stdin=asyncio.subprocess.DEVNULL,
+                env=_without_secrets(environment.variables, secrets),
+            )
+
+        def ready() -> None:
+            host, port = listener.getsockname()[:2]
+            address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            log.info("ready", address=address, config=loaded.snapshot.hash, pid=os.getpid())
+            if on_ready is not None:
+                on_ready(address)
+
+        orders = Orders(
+            boot=boot,
+            spawn=spawn,
+            open_books=open_books,
+            new_writer=lambda: time_ordered_id("w", clock.now(), clock.entropy(4)),
+            folder=journal_folder,
+            drain_s=loaded.config.server.drain_s,
+        )
+        await Keeper(orders, log).run(ready)
+        log.info("stopped")
+
+
+def _without_secrets(variables: Mapping[str, str], secrets: Mapping[str, Secret]) -> dict[str, str]:
+    """A worker's environment: it gets secrets by the link, and anybody of the same user can read an environment."""
+    named = {reference.partition(":")[2] for reference in secrets if reference.startswith("env:")}
+    return {
+        name: value
+        for name, value in variables.items()
+        if name not in named and name != "TOLLHOUSE_MASTER_KEY"
+    }
+
+
+# -- the worker
+
+
+def run_worker() -> None:
+    """The entry of a worker process: its one argument is the number of its end of the link."""
+    import uvloop  # noqa: PLC0415
+
+    from tollhouse.runtime.worker import work  # noqa: PLC0415
+
+    uvloop.run(work(socket.socket(fileno=int(sys.argv[1])), assemble))
+
+
+def assemble(boot: Boot) -> Workshop:
+    """Everything a worker serves with, from the keeper's word. Runs inside the worker's loop."""
+    from tollhouse.adapters.http1 import Http1Transport  # noqa: PLC0415
+    from tollhouse.adapters.journal import FileJournal  # noqa: PLC0415
+    from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
+    from tollhouse.adapters.prometheus import PrometheusSink  # noqa: PLC0415
+    from tollhouse.pipeline import House  # noqa: PLC0415
+    from tollhouse.stages.account import Accountant  # noqa: PLC0415
+    from tollhouse.stages.authenticate import Keyring  # noqa: PLC0415
+    from tollhouse.stages.dispatch import Dispatcher  # noqa: PLC0415
+    from tollhouse.surface.http.connection import Limits  # noqa: PLC0415
+    from tollhouse.surface.http.server import HttpServer  # noqa: PLC0415
+
+    config = from_wire(boot.config)
+    plugins = load_plugins()
+    snapshot = compile_config(config, plugins.providers, base_urls=boot.base_urls)
+    clock = SystemClock()
+    log = StderrLog(as_json=config.observability.log == "json")
+    folder = Path(boot.folder) / config.journal.folder
+    journal = FileJournal(
+        folder, boot.writer, durability=config.journal.durability, max_bytes=config.journal.max_bytes
+    )
+    transport = Http1Transport()
+    metrics = PrometheusSink()
+    house = House(
+        snapshot=snapshot,
+        dialects=plugins.dialects,
+        keyring=Keyring(Secret(boot.pepper)),
+        dispatcher=Dispatcher(transport, journal, clock, _bind(snapshot, transport, boot.secrets)),
+        accountant=Accountant(journal, [metrics], clock),
+        clock=clock,
+        report=lambda id_, defect: _report(log, id_, defect),
+    )
+    server = HttpServer(
+        house,
+        Limits(body_bytes=config.server.max_body_bytes),
+        metrics.exposition if config.observability.prometheus else None,
+    )
+    return _Workshop(house, server, snapshot.declared_keys, journal, transport, metrics)
+
+
+class _Workshop:
+    """Implements runtime.worker.Workshop."""
+
+    def __init__(
+        self,
+        house: Any,
+        server: Any,
+        declared_keys: tuple[VirtualKey, ...],
+        journal: Any,
+        transport: Any,
+        metrics: Any,
+    ) -> None:
+        self.house = house
+        self.server = server
+        self.declared_keys = declared_keys
+        self._journal = journal
+        self._transport = transport
+        self._lag_s = 0.0
+        self._started = time.monotonic()
+        metrics.watch(self._numbers, prefix="tollhouse_", counters=_COUNTERS)
+
+    def note_lag(self, lag_s: float) -> None:
+        self._lag_s = lag_s
+
+    def _numbers(self) -> dict[str, float]:
+        return {
+            "connections": self.server.connection_count,
+            "keys": len(self.house.keyring),
+            "loop_lag_seconds": self._lag_s,
+            "uptime_seconds": time.monotonic() - self._started,
+            **{f"journal_{name}": value for name, value in self._journal.counters().items()},
+        }
+
+    async def close(self) -> None:
+        self._journal.close()
+        await self._transport.close()
+
+
+_COUNTERS: Final = frozenset(
+    f"journal_{name}" for name in ("entries", "bytes", "flushes", "dropped", "refused")
+)
+
+
+def _bind(snapshot: Snapshot, transport: Any, secrets: Mapping[str, str]) -> dict[str, Binding]:
+    from tollhouse.ports.transport import Credential  # noqa: PLC0415
+    from tollhouse.stages.dispatch import Binding  # noqa: PLC0415
+
+    bindings = {}
+    for name, upstream in snapshot.providers.items():
+        auth = upstream.provider.auth
+        credential, secret = None, None
+        if upstream.credential is not None:
+            secret = Secret(secrets[upstream.credential])
+            credential = Credential(
+                origin=upstream.origin,
+                header=auth.header.encode(),
+                value=Secret(auth.prefix + secret.reveal()),
+            )
+        bindings[name] = Binding(
+            upstream, transport.bind(upstream.origin, credential, upstream.egress), secret
+        )
+    return bindings
+
+
+def _report(log: Any, request_id: str, defect: BaseException) -> None:
+    """A defect's place, without any value: a traceback's lines may quote what somebody sent."""
+    frames = []
+    trace = defect.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    log.error("defect", request_id=request_id, kind=type(defect).__name__, where=" > ".join(frames[-8:]))

@@ -1,0 +1,1 @@
+"""One file per verb. Each is loaded only when it is called."""

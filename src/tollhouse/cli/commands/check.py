@@ -1,0 +1,63 @@
+"""`tollhouse check`: everything that is wrong with a configuration, before it matters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tollhouse.bootstrap import read_config
+from tollhouse.cli.exit_status import CommandFailed, ExitStatus
+from tollhouse.cli.output import complain, document, line, problems
+from tollhouse.config.load import ConfigInvalid
+from tollhouse.config.schema import json_schema
+
+
+def check(
+    file: Path | None = None,
+    /,
+    *,
+    schema: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Check a configuration file: all problems at once, with path and line.
+
+    Secret references are checked for their form only: `doctor` resolves them.
+
+    Parameters
+    ----------
+    file
+        The configuration file.
+    schema
+        Print the configuration's JSON Schema instead.
+    json
+        Print {"ok", "config", "problems"}.
+    """
+    if schema:
+        line(json_schema().rstrip())
+        return ExitStatus.DONE
+    if file is None:
+        raise CommandFailed(
+            ExitStatus.USAGE, "Which file?", "tollhouse check FILE, or tollhouse check --schema"
+        )
+    if not file.is_file():
+        raise CommandFailed(ExitStatus.WRONG, f"There is no file {str(file)!r}.")
+    try:
+        loaded = read_config(file)
+    except ConfigInvalid as invalid:
+        if not json:
+            problems(invalid.problems, str(file))
+            complain(f"{file}: not usable, {len(invalid.problems)} to mend")
+        else:
+            document({"ok": False, "config": None, "problems": invalid.problems})
+        return ExitStatus.WRONG
+    snapshot = loaded.snapshot
+    if json:
+        document({"ok": True, "config": snapshot.hash, "problems": snapshot.warnings})
+    else:
+        problems(snapshot.warnings, str(file))
+        line(
+            f"{file}: fine, {len(snapshot.providers)} providers, {len(snapshot.routes)} routes, hash {snapshot.hash}"
+        )
+    return ExitStatus.DONE

@@ -1,0 +1,27 @@
+"""`tollhouse serve`: open the house."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tollhouse.bootstrap import serve_house
+from tollhouse.cli.exit_status import ExitStatus
+from tollhouse.cli.output import problems
+from tollhouse.cli.settings import find_settings
+
+
+def serve(*, config: Path | None = None, listen: str | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C; those inside may finish first.
+
+    Parameters
+    ----------
+    config
+        The configuration file; else TOLLHOUSE_CONFIG, else ./tollhouse.yaml.
+    listen
+        HOST:PORT instead of the configuration's server.listen.
+    """
+    settings = find_settings(config)
+    serve_house(
+        settings.config, settings.environment, listen, warn=lambda w: problems(w, str(settings.config))
+    )
+    return ExitStatus.DONE

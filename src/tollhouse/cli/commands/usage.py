@@ -1,0 +1,74 @@
+"""`tollhouse usage`: what was used, by whom or where."""
+
+from __future__ import annotations
+
+import csv as comma_separated
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from cyclopts import Parameter
+
+from tollhouse.bootstrap import open_house
+from tollhouse.cli.exit_status import CommandFailed, ExitStatus
+from tollhouse.cli.output import document, table
+from tollhouse.cli.settings import find_settings
+from tollhouse.ports.store import UsageRow
+
+
+def usage(
+    *,
+    by: Literal["key", "team", "route", "provider", "day"] = "key",
+    config: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    csv: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Sum requests and tokens up.
+
+    Parameters
+    ----------
+    by
+        What the rows are: key, team, route, provider, or day (UTC).
+    config
+        The configuration file; else TOLLHOUSE_CONFIG, else ./tollhouse.yaml.
+    json
+        Print a JSON array.
+    csv
+        Print comma-separated values with a heading line.
+    """
+    if json and csv:
+        raise CommandFailed(ExitStatus.USAGE, "--json and --csv cannot be had at once.")
+    settings = find_settings(config)
+    with open_house(settings.config, settings.environment) as house:
+        house.fold()
+        rows = house.store.usage(by)
+    if json:
+        document([{by: row.group, **_fields(row)} for row in rows])
+    elif csv:
+        _write_csv(by, rows)
+    else:
+        columns = (by, *_FIELDS)
+        cells = [(row.group or "-", *[f"{value:,}" for value in _fields(row).values()]) for row in rows]
+        table(f"Usage by {by}", columns, cells, numbers=frozenset(_FIELDS))
+    return ExitStatus.DONE
+
+
+_FIELDS = tuple(name for name in UsageRow.__struct_fields__ if name != "group")
+
+
+def _fields(row: UsageRow) -> dict[str, int]:
+    return {name: value for name, value in msgspec.structs.asdict(row).items() if name != "group"}
+
+
+def _write_csv(by: str, rows: Iterable[UsageRow]) -> None:
+    writer = comma_separated.writer(sys.stdout)
+    writer.writerow((by, *_FIELDS))
+    for row in rows:
+        writer.writerow((_harmless(row.group), *_fields(row).values()))
+
+
+def _harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,0 +1,67 @@
+"""The verbs, and how their ends become exit statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+from tollhouse import __version__
+from tollhouse.bootstrap import CannotServe
+from tollhouse.config.load import ConfigInvalid
+from tollhouse.ports.store import StoreUnavailable
+
+from .exit_status import CommandFailed, ExitStatus
+from .output import complain, problems
+
+_COMMANDS: Final = "tollhouse.cli.commands"
+
+
+def build() -> App:
+    """The command tree; a verb's module is imported when the verb is called or its help is asked for."""
+    app = App(
+        name="tollhouse",
+        help="An LLM gateway: one house on the road between applications and model providers.",
+        version=f"tollhouse {__version__}",
+        version_flags=["--version"],
+        result_action="return_value",
+    )
+    app.command(f"{_COMMANDS}.serve:serve", name="serve")
+    app.command(f"{_COMMANDS}.check:check", name="check")
+    keys = App(name="keys", help="Virtual keys: create, list, revoke.", result_action="return_value")
+    for verb, function in (("create", "create_key"), ("list", "list_keys"), ("revoke", "revoke_key")):
+        keys.command(f"{_COMMANDS}.keys:{function}", name=verb)
+    app.command(keys)
+    for verb in ("requests", "usage", "mock", "doctor"):
+        app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command. Whatever goes wrong in it is told to the person and has a status."""
+    try:
+        status = build()(list(arguments), exit_on_error=False, print_error=True)
+    except CycloptsError:
+        return ExitStatus.USAGE
+    except CommandFailed as failure:
+        complain(f"tollhouse: {failure.message}")
+        if failure.hint:
+            complain(f"    {failure.hint}")
+        return failure.status
+    except CannotServe as reason:
+        complain(f"tollhouse: {reason}")
+        if reason.hint:
+            complain(f"    {reason.hint}")
+        return ExitStatus.ENVIRONMENT
+    except ConfigInvalid as invalid:
+        problems(invalid.problems, "configuration")
+        return ExitStatus.WRONG
+    except StoreUnavailable as unavailable:
+        complain(f"tollhouse: {unavailable}")
+        return ExitStatus.ENVIRONMENT
+    except BrokenPipeError:
+        return ExitStatus.DONE
+    except KeyboardInterrupt:
+        return 130
+    return int(status) if isinstance(status, int) else ExitStatus.DONE

@@ -1,0 +1,72 @@
+"""What commands show: documents on standard output, everything meant for eyes only when nobody asked for JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from tollhouse.core.problem import ConfigProblem, Severity
+
+
+def line(text: str = "") -> None:
+    """One line on standard output, unwrapped and at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def document(value: object) -> None:
+    """A JSON document on standard output."""
+    line(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def json_line(value: object) -> None:
+    """One JSON object on one line."""
+    line(msgspec.json.encode(value).decode())
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: frozenset[str]
+) -> None:
+    """A table as wide as the terminal; the columns named in `numbers` stand to the right."""
+    from rich.console import Console  # noqa: PLC0415 - loaded only where it shows
+    from rich.table import Table  # noqa: PLC0415
+
+    shown = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        shown.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*[_plain(cell) for cell in row])
+    Console(soft_wrap=not sys.stdout.isatty()).print(shown)
+
+
+def _plain(cell: str) -> str:
+    """The cell's text without anything a terminal or rich would act on."""
+    safe = "".join(letter if letter.isprintable() else "·" for letter in cell)
+    return safe.replace("[", r"\[")
+
+
+def instant(at: float | None) -> str:
+    """ISO 8601 in UTC, to the millisecond; empty for None."""
+    if at is None:
+        return ""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def problems(found: Iterable[ConfigProblem], file: str) -> None:
+    """What is wrong with a configuration, one after the other, on standard error."""
+    for problem in found:
+        where = f"{file}:{problem.line}" if problem.line is not None else file
+        mark = "warning: " if problem.severity is Severity.WARNING else ""
+        path = f"{problem.path}: " if problem.path else ""
+        complain(f"{where}: {mark}{path}{problem.message}")
+        if problem.hint:
+            complain(f"    {problem.hint}")

@@ -1,0 +1,50 @@
+"""Where the house is: the configuration file and the environment, looked up here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tollhouse.bootstrap import Environment
+from tollhouse.core.secret import Secret
+
+from .exit_status import CommandFailed, ExitStatus
+
+VARIABLES: Final = {
+    "TOLLHOUSE_CONFIG": "The configuration file, where --config is not given.",
+    "TOLLHOUSE_MASTER_KEY": "The house's master key; without it, one is kept in a file beside the configuration.",
+    "TOLLHOUSE_STORE": "The store, instead of the configuration's `store`.",
+}
+"""Every environment variable this program reads by its own name, besides those that `env:NAME` references name."""
+_DEFAULT_CONFIG: Final = "tollhouse.yaml"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What every command starts from."""
+
+    config: Path
+    environment: Environment
+
+
+def find_settings(config: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+    """`--config`, else `TOLLHOUSE_CONFIG`, else `./tollhouse.yaml`. Raises: CommandFailed when it is not a file."""
+    variables = os.environ if environ is None else environ
+    path = config or Path(variables.get("TOLLHOUSE_CONFIG") or _DEFAULT_CONFIG)
+    if not path.is_file():
+        raise CommandFailed(
+            ExitStatus.WRONG,
+            f"There is no configuration file {str(path)!r}.",
+            "Name it with --config FILE or TOLLHOUSE_CONFIG; the README has one to start from.",
+        )
+    return Settings(
+        path,
+        Environment(
+            variables=dict(variables),
+            master_key=Secret(given) if (given := variables.get("TOLLHOUSE_MASTER_KEY")) else None,
+            store=variables.get("TOLLHOUSE_STORE") or None,
+        ),
+    )

@@ -1,0 +1,99 @@
+"""What a configuration means once it is compiled: immutable, hashed, and without a secret in it.
+
+One snapshot decides every call that began under it; every record carries its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from tollhouse.core.identity import VirtualKey
+from tollhouse.core.problem import ConfigProblem
+from tollhouse.core.routing import Route
+from tollhouse.ports.provider import Provider
+from tollhouse.ports.transport import Egress, Origin
+
+from . import tree
+from .address import Listen
+
+_HASH_LENGTH: Final = 12
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider as configured, ready to be bound in the transport."""
+
+    name: str
+    """The key under `providers`."""
+    provider: Provider
+    origin: Origin
+    """The host has no brackets. Port 0: the process hosts this upstream itself and has not started it yet."""
+    base_path: str
+    """Goes before an endpoint's path: begins with a slash and ends without one, or is empty."""
+    credential: str | None
+    """The reference, never the secret."""
+    egress: Egress | None
+    """None where the origin is simply reached by name and system trust."""
+    dialects: tuple[str, ...]
+    """What it offers, narrowed by the configuration, in the provider's order."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Made by `compile` only. The settings of the process stand beside what decides calls."""
+
+    hash: str
+    """Twelve hex digits over the whole tree: equal trees have equal hashes, however their files are written."""
+    routes: Mapping[str, Route]
+    """By name, stars too, in the order of the file."""
+    stars: Mapping[str, Route]
+    """Star routes by what stands before the star."""
+    star_lengths: tuple[int, ...]
+    """The different lengths of those beginnings, longest first: as many look-ups decide, however many routes."""
+    providers: Mapping[str, Upstream]
+    declared_keys: tuple[VirtualKey, ...]
+    warnings: tuple[ConfigProblem, ...]
+    listen: Listen
+    server: tree.Server
+    store: str
+    """The store's URL, with the file's folder before a relative path."""
+    journal: tree.Journal
+    """With the file's folder before a relative one."""
+    observability: tree.Observability
+
+    def find(self, model: str) -> tuple[Route, str | None] | None:
+        """The route for what a caller named, and what its star matched (None where the name is exact).
+
+        An exact name beats a star, the longest star wins, and a star stands for at least one letter.
+        """
+        route = self.routes.get(model)
+        if route is not None and not route.is_wildcard:
+            return route, None
+        for length in self.star_lengths:
+            if length < len(model) and (route := self.stars.get(model[:length])):
+                return route, model[length:]
+        return None
+
+
+def index_stars(routes: Iterable[Route]) -> tuple[Mapping[str, Route], tuple[int, ...]]:
+    """Star routes by their beginnings, and the lengths of these, longest first."""
+    stars = {route.name[:-1]: route for route in routes if route.is_wildcard}
+    return stars, tuple(sorted({len(beginning) for beginning in stars}, reverse=True))
+
+
+def hash_of(config: tree.Config) -> str:
+    """The hash of a tree. Defaults are part of it: writing one out changes nothing."""
+    canonical = msgspec.json.encode(config, order="deterministic")
+    return hashlib.sha256(canonical).hexdigest()[:_HASH_LENGTH]
+
+
+def to_wire(config: tree.Config) -> bytes:
+    """The tree for another process of the house, which then need not read YAML."""
+    return msgspec.json.encode(config)
+
+
+def from_wire(text: bytes) -> tree.Config:
+    """The tree that `to_wire` wrote. Raises: msgspec.ValidationError if it did not."""
+    return msgspec.json.decode(text, type=tree.Config)

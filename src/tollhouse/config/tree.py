@@ -1,0 +1,345 @@
+"""The one typed tree of `tollhouse.yaml`: every key, its type, its bounds, its default and its description.
+
+The loader, the JSON Schema and the reference page all read this file, so that they cannot drift apart. What is not
+here does not exist: an unknown key is an error. Fields are described by `msgspec.Meta`; its `extra` may hold
+
+* `expected`: what the value has to be, in words, where a pattern says it less kindly,
+* `hint`: what to do when the value is refused,
+* `check`: a function that raises ValueError with a sentence, for what a pattern cannot say,
+* `secret`: True where what was written must never be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from tollhouse.core import routing
+from tollhouse.core.routing import Replay, Strategy
+
+from .address import parse_base_url, parse_listen, parse_proxy
+
+SCHEMES: Final = ("env", "file")
+"""The schemes of secret references in this version."""
+
+_TIMEOUTS: Final = routing.Timeouts()
+_RETRY: Final = routing.RetryPolicy()
+_LONGEST_S: Final = 86_400
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$",
+        max_length=64,
+        extra={
+            "expected": "a name: letters, digits and . _ @ -, beginning with a letter or digit, at most 64"
+        },
+    ),
+]
+RouteName = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:[!-)+-~]+\*?|\*)$",
+        max_length=200,
+        extra={
+            "expected": "a name of visible ASCII letters without spaces, at most 200, with a `*` at most at its end"
+        },
+    ),
+]
+ModelName = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:[!-)+-~]+|\*)$",
+        max_length=200,
+        extra={"expected": "a model's name, visible ASCII letters without spaces, or `*` alone"},
+    ),
+]
+Glob = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-~]+$",
+        max_length=200,
+        extra={"expected": "a glob over route names, visible ASCII letters without spaces"},
+    ),
+]
+Path = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        max_length=4096,
+        extra={"expected": "a path, without control characters"},
+    ),
+]
+Seconds = Annotated[float, Meta(gt=0, le=_LONGEST_S)]
+Reference = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00-\x1f\x7f]+)$",
+        max_length=4096,
+        extra={
+            "expected": "a reference to a secret, never the secret itself",
+            "hint": "Write env:NAME for an environment variable or file:PATH for a file.",
+            "secret": True,
+        },
+    ),
+]
+Url = Annotated[str, Meta(max_length=2048, extra={"check": parse_base_url})]
+ProxyUrl = Annotated[str, Meta(max_length=2048, extra={"check": parse_proxy})]
+Dialects = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The door for callers."""
+
+    listen: Annotated[
+        str,
+        Meta(
+            max_length=300,
+            description="Where to listen: HOST:PORT, an IPv6 host in brackets. Port 0 takes a free one.",
+            extra={"check": parse_listen},
+        ),
+    ] = "127.0.0.1:8080"
+    workers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1,
+            description="Serving processes. Only 1 in this version.",
+            extra={
+                "hint": "More than one needs a shared store for limits, which this version does not have."
+            },
+        ),
+    ] = 1
+    drain_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds that running calls get to finish in when the server is stopped.",
+        ),
+    ] = 30.0
+    max_body_bytes: Annotated[
+        int, Meta(ge=1024, le=1 << 30, description="The largest request body that is accepted, in bytes.")
+    ] = 33_554_432
+
+
+class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rough copy of the books, written before money is spent."""
+
+    folder: Annotated[
+        Path, Meta(description="Where its segments lie. Relative to the folder of the configuration file.")
+    ] = "tollhouse-journal"
+    durability: Annotated[
+        Literal["process", "power"],
+        Meta(
+            description="What a written entry survives: `process` the death of the process, `power` also that of the "
+            "machine, at the price of waiting for the disk."
+        ),
+    ] = "process"
+    max_bytes: Annotated[
+        int,
+        Meta(
+            ge=65_536,
+            le=1 << 40,
+            description="How large it may grow, in bytes, while the store takes nothing; then calls are refused.",
+        ),
+    ] = 1_073_741_824
+
+
+class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody who serves models, under a name of your own."""
+
+    kind: Annotated[Name, Meta(description="Which kind of provider it is, such as `openai`.")]
+    credential: Annotated[
+        Reference | None,
+        Meta(
+            description="A reference to the provider's key: `env:NAME` an environment variable, `file:PATH` a file, "
+            "relative to the folder of the configuration file. Required where the kind needs one."
+        ),
+    ] = None
+    base_url: Annotated[
+        Url | None,
+        Meta(
+            description="What the provider's official SDK takes as its base URL. http or https, without user, query "
+            "and fragment. Required where the kind has none of its own."
+        ),
+    ] = None
+    dialects: Annotated[
+        Dialects | None,
+        Meta(description="Narrows what the upstream offers to these wire APIs, for example `[openai_chat]`."),
+    ] = None
+    proxy: Annotated[
+        ProxyUrl | None,
+        Meta(description="An HTTP proxy on the way to the provider: http://HOST:PORT, without a user."),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        Meta(
+            description="A PEM file of certificate authorities to trust instead of the system's. Relative to the "
+            "folder of the configuration file."
+        ),
+    ] = None
+
+
+class Deployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model at one provider that a route may lead to."""
+
+    provider: Annotated[Name, Meta(description="A name under `providers`.")]
+    model: Annotated[
+        ModelName,
+        Meta(
+            description="What the provider calls the model. `*` forwards what the star of the route's name matched."
+        ),
+    ]
+    weight: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Its share of the calls, relative to the others, under `strategy: weighted`.",
+        ),
+    ] = 1
+
+
+class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One budget of attempts for retries and other deployments together."""
+
+    max_attempts: Annotated[
+        int, Meta(ge=1, le=20, description="Upstream calls that one request may cause, the first included.")
+    ] = _RETRY.max_attempts
+    replay: Annotated[
+        Replay,
+        Meta(
+            description="Whether a call that was lost after it was sent is sent again: `until_headers` while no answer "
+            "had begun, or `never`."
+        ),
+    ] = _RETRY.replay
+
+
+class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The six clocks of a call. Calls without a stream use the first three and the total."""
+
+    connect_s: Annotated[
+        Seconds, Meta(description="To open a connection, name look-up included, in seconds.")
+    ] = _TIMEOUTS.connect_s
+    tls_s: Annotated[Seconds, Meta(description="To agree on encryption, in seconds.")] = _TIMEOUTS.tls_s
+    first_header_s: Annotated[
+        Seconds, Meta(description="From sending to the status of the answer, in seconds.")
+    ] = _TIMEOUTS.first_header_s
+    first_token_s: Annotated[
+        Seconds, Meta(description="From the status to the first content of a stream, in seconds.")
+    ] = _TIMEOUTS.first_token_s
+    idle_s: Annotated[Seconds, Meta(description="Between two signs of progress in a stream, in seconds.")] = (
+        _TIMEOUTS.idle_s
+    )
+    total_s: Annotated[
+        Seconds, Meta(description="For the whole call, all attempts together, in seconds.")
+    ] = _TIMEOUTS.total_s
+
+
+class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A public model name and where it leads."""
+
+    deployments: Annotated[
+        tuple[Deployment, ...],
+        Meta(min_length=1, max_length=1000, description="What the route leads to; at least one."),
+    ]
+    strategy: Annotated[
+        Strategy,
+        Meta(
+            description="In which order the deployments are tried: `ordered` as they stand here, `weighted` the first "
+            "by chance in proportion to the weights, the others as they stand."
+        ),
+    ] = Strategy.ORDERED
+    retry: Annotated[Retry, Meta(description="How often a call is tried.")] = Retry()
+    timeouts: Annotated[Timeouts, Meta(description="How long a call may take.")] = Timeouts()
+
+
+class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A virtual key declared by its hash. All others are made by `tollhouse keys create`."""
+
+    name: Annotated[Name, Meta(description="What the books call it; unique.")]
+    sha256: Annotated[
+        str,
+        Meta(
+            pattern="^[0-9a-fA-F]{64}$",
+            max_length=64,
+            description="SHA-256 of the key's text, 64 hex digits. The text itself never stands here.",
+            extra={
+                "expected": "a SHA-256 hash of 64 hex digits, never the key itself",
+                "hint": "printf %s KEY | sha256sum prints it. Quote it if it has digits only.",
+                "secret": True,
+            },
+        ),
+    ]
+    routes: Annotated[
+        tuple[Glob, ...],
+        Meta(max_length=1000, description="Globs over route names it may use. Without any it may use none."),
+    ] = ()
+    team: Annotated[Name | None, Meta(description="A label in the books.")] = None
+
+
+class Observability(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the house tells about itself."""
+
+    log: Annotated[
+        Literal["json", "text"],
+        Meta(description="How log lines are written: `json` for machines, `text` for people."),
+    ] = "json"
+    content: Annotated[
+        Literal["none"],
+        Meta(description="How much of what callers and models say is recorded. Only `none` in this version."),
+    ] = "none"
+    prometheus: Annotated[bool, Meta(description="Whether `/metrics` is served.")] = True
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The configuration of Tollhouse."""
+
+    version: Annotated[Literal[1], Meta(description="The version of this format.")]
+    server: Annotated[Server, Meta(description="The door for callers.")] = Server()
+    store: Annotated[
+        str,
+        Meta(
+            pattern=r"^sqlite:///(?!:memory:$)[^\x00-\x1f\x7f?#]+$",
+            max_length=4096,
+            description="The database of keys and books: `sqlite:///PATH`, four slashes for an absolute path. A "
+            "relative one is relative to the folder of the configuration file.",
+            extra={
+                "expected": "the URL of an SQLite file",
+                "hint": "Write sqlite:///tollhouse.db, or sqlite:////var/lib/tollhouse.db for an absolute path.",
+                "secret": True,
+            },
+        ),
+    ] = "sqlite:///tollhouse.db"
+    shared: Annotated[
+        Literal["memory"],
+        Meta(description="Where state that processes share is kept. Only `memory` in this version."),
+    ] = "memory"
+    journal: Annotated[Journal, Meta(description="The rough copy of the books.")] = Journal()
+    providers: Annotated[
+        Mapping[Name, Provider], Meta(max_length=1000, description="Who serves models, by name.")
+    ] = {}
+    routes: Annotated[
+        Mapping[RouteName, Route],
+        Meta(
+            max_length=10_000,
+            description="Public model names. One may end in `*`: an exact name beats a star, and of the stars the "
+            "longest wins.",
+        ),
+    ] = {}
+    keys: Annotated[
+        tuple[Key, ...], Meta(max_length=100_000, description="Virtual keys declared by their hash.")
+    ] = ()
+    observability: Annotated[Observability, Meta(description="Logs and metrics.")] = Observability()
+
+
+def references(config: Config) -> list[tuple[str, str]]:
+    """Every reference to a secret, with its path in the file."""
+    return [
+        (f"providers.{name}.credential", provider.credential)
+        for name, provider in config.providers.items()
+        if provider.credential is not None
+    ]

@@ -1,0 +1,163 @@
+"""What is known so far about one exchange: the one thing in core that changes, until accounting freezes it.
+
+The rooms write down what they find out as they find it out, so that a row can be made at any moment, also when the
+call ends between two rooms.
+"""
+
+from __future__ import annotations
+
+from .exchange import AttemptRecord, Caller, ExchangeRecord, Outcome
+from .identity import Principal
+from .operation import Operation
+from .routing import Candidate
+from .usage import Usage
+
+_LONGEST_TEXT = 200
+_LONGEST_MESSAGE = 500
+
+
+class Attempt:
+    """One upstream call, from the moment its intent is written."""
+
+    __slots__ = (
+        "at",
+        "candidate",
+        "duration_s",
+        "error",
+        "is_estimated",
+        "number",
+        "outcome",
+        "started",
+        "status",
+    )
+
+    def __init__(self, number: int, candidate: Candidate, at: float, started: float) -> None:
+        self.number = number
+        self.candidate = candidate
+        self.at = at
+        """Seconds since the epoch, UTC."""
+        self.started = started
+        """The same moment on the monotonic clock."""
+        self.outcome = Outcome.OPEN
+        self.status: int | None = None
+        self.error: str | None = None
+        self.duration_s: float | None = None
+        self.is_estimated = False
+
+    def record(self) -> AttemptRecord:
+        deployment = self.candidate.deployment
+        return AttemptRecord(
+            number=self.number,
+            deployment=deployment.id,
+            provider=deployment.provider,
+            model=self.candidate.model,
+            at=self.at,
+            outcome=self.outcome,
+            status=self.status,
+            error=self.error,
+            duration_s=self.duration_s,
+            is_estimated=self.is_estimated,
+        )
+
+
+class Passage:
+    """One exchange on its way through the house. Times on the monotonic clock unless named `_at`."""
+
+    __slots__ = (
+        "accepted",
+        "accepted_at",
+        "attempts",
+        "config",
+        "door",
+        "error",
+        "error_message",
+        "finish_reason",
+        "first_byte",
+        "id",
+        "is_stream",
+        "model",
+        "operation",
+        "outcome",
+        "peer",
+        "principal",
+        "request_bytes",
+        "response_bytes",
+        "route",
+        "status",
+        "upstream_s",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - it is the record's field
+        accepted_at: float,
+        accepted: float,
+        operation: Operation,
+        door: str,
+        peer: str,
+        config: str,
+    ) -> None:
+        self.id = id
+        self.accepted_at = accepted_at
+        self.accepted = accepted
+        self.operation = operation
+        self.door = door
+        self.peer = peer
+        self.config = config
+        self.principal: Principal | None = None
+        self.route: str | None = None
+        self.model: str | None = None
+        self.is_stream = False
+        self.attempts: list[Attempt] = []
+        self.outcome = Outcome.OPEN
+        self.status: int | None = None
+        self.error: str | None = None
+        self.error_message: str | None = None
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.first_byte: float | None = None
+        self.upstream_s = 0.0
+        self.request_bytes = 0
+        self.response_bytes = 0
+
+    def begin_attempt(self, candidate: Candidate, at: float, now: float) -> Attempt:
+        """The next upstream call is about to be made."""
+        attempt = Attempt(len(self.attempts) + 1, candidate, at, now)
+        self.attempts.append(attempt)
+        return attempt
+
+    def record(self, now: float | None = None) -> ExchangeRecord:
+        """The row as of now; `now` is the monotonic moment the exchange ended, None while it goes on."""
+        principal = self.principal
+        deployment = self.attempts[-1].candidate.deployment if self.attempts else None
+        return ExchangeRecord(
+            id=self.id,
+            at=self.accepted_at,
+            operation=self.operation,
+            door=self.door[:_LONGEST_TEXT],
+            caller=Caller(peer=self.peer)
+            if principal is None
+            else Caller(
+                key_id=principal.key_id, key_name=principal.key_name, team=principal.team, peer=self.peer
+            ),
+            route=self.route,
+            deployment=deployment.id if deployment is not None else None,
+            provider=deployment.provider if deployment is not None else None,
+            model=self.model[:_LONGEST_TEXT] if self.model is not None else None,
+            is_stream=self.is_stream,
+            outcome=self.outcome,
+            status=self.status,
+            error=self.error,
+            error_message=self.error_message[:_LONGEST_MESSAGE] if self.error_message is not None else None,
+            attempts=tuple([attempt.record() for attempt in self.attempts]),
+            usage=self.usage,
+            finish_reason=self.finish_reason,
+            duration_s=now - self.accepted if now is not None else None,
+            first_byte_s=self.first_byte - self.accepted if self.first_byte is not None else None,
+            upstream_s=self.upstream_s if self.attempts else None,
+            request_bytes=self.request_bytes,
+            response_bytes=self.response_bytes,
+            config=self.config,
+        )

@@ -1,0 +1,286 @@
+"""The page: one exchange through the rooms of the house, in order.
+
+    wire in → authenticate → admit → route → translate → dispatch → deliver → account
+
+Accounting runs exactly once, however the call ends. Before the first byte of an answer has left, an error is a status
+in the caller's dialect; after it, the dialect's error event inside the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from urllib.parse import unquote
+
+import msgspec
+
+from tollhouse.config.snapshot import Snapshot, Upstream
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError, invalid_request
+from tollhouse.core.exchange import Outcome
+from tollhouse.core.identity import Principal
+from tollhouse.core.ids import key_hint, time_ordered_id
+from tollhouse.core.operation import Operation
+from tollhouse.core.passage import Passage
+from tollhouse.core.routing import Candidate, Deployment
+from tollhouse.ports.clock import Clock
+from tollhouse.ports.dialect import ClientCall, Dialect
+from tollhouse.ports.opened import Whole
+from tollhouse.ports.reply import CallerTooSlow, HeaderList, Reply
+from tollhouse.ports.request import Request
+from tollhouse.ports.transport import UpstreamRequest
+from tollhouse.stages.account import Accountant, outcome_of
+from tollhouse.stages.admit import admit, passthrough_scope
+from tollhouse.stages.authenticate import Keyring, authenticate, presented_key
+from tollhouse.stages.deliver import deliver_live, deliver_whole
+from tollhouse.stages.dispatch import Dispatcher
+from tollhouse.stages.route import passthrough_route, plan_route
+from tollhouse.stages.translate import endpoint_of, pass_through, translate
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """One path of the public contract: what is asked there, and in which wire API."""
+
+    operation: Operation
+    dialect: str
+
+
+class House(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an exchange meets on its way. Built once by bootstrap."""
+
+    snapshot: Snapshot
+    dialects: Mapping[str, Dialect]
+    keyring: Keyring
+    dispatcher: Dispatcher
+    accountant: Accountant
+    clock: Clock
+    report: Callable[[str, BaseException], None]
+    """Told of defects of the house, with the request id: they are ours to mend, never the caller's to read."""
+
+
+async def serve(house: House, door: Door, request: Request, reply: Reply) -> None:
+    """One exchange, from the head of its request to its row in the book. Raises only CancelledError."""
+    passage = _accept(house, door.operation, f"{request.method} {request.path}", request.peer)
+    dialect = house.dialects[door.dialect]
+    try:
+        principal = _identify(house, request, passage)
+        match door.operation:
+            case Operation.LIST_MODELS:
+                _list_models(house, principal, request, reply, passage)
+            case Operation.PASSTHROUGH:
+                await _pass_through(house, principal, request, reply, passage)
+            case _:
+                await _call_model(house, principal, dialect, request, reply, passage)
+        passage.outcome = Outcome.OK
+    except GatewayError as error:
+        _fail(error, reply, passage, dialect, house)
+    except CallerTooSlow:
+        passage.outcome = Outcome.CLIENT_GONE
+        reply.abort()
+    except asyncio.CancelledError:
+        passage.outcome = Outcome.CLIENT_GONE if reply.is_gone else Outcome.CUT
+        raise
+    except Exception as defect:
+        house.report(passage.id, defect)
+        _fail(_internal(), reply, passage, dialect, house)
+    finally:
+        house.accountant.settle(passage)
+
+
+def refuse(house: House, error: GatewayError, reply: Reply, *, door: str, peer: str, dialect: str) -> None:
+    """Answer what has no door, and write it down like everything else."""
+    passage = _accept(house, Operation.UNKNOWN, door, peer)
+    _fail(error, reply, passage, house.dialects[dialect], house)
+    house.accountant.settle(passage)
+
+
+def _accept(house: House, operation: Operation, door: str, peer: str) -> Passage:
+    clock = house.clock
+    now = clock.now()
+    return Passage(
+        id=time_ordered_id("req_", now, clock.entropy(10)),
+        accepted_at=now,
+        accepted=clock.monotonic(),
+        operation=operation,
+        door=door,
+        peer=peer,
+        config=house.snapshot.hash,
+    )
+
+
+def _identify(house: House, request: Request, passage: Passage) -> Principal:
+    log = house.accountant.authentication_log
+    try:
+        principal = authenticate(request.headers, house.keyring, house.clock.now())
+    except GatewayError as error:
+        log.note(error.kind.value, None, _hint(request.headers), request.peer)
+        raise
+    passage.principal = principal
+    log.note("ok", principal.key_id, "", request.peer)
+    return principal
+
+
+def _hint(headers: Mapping[bytes, bytes]) -> str:
+    try:
+        return key_hint(presented_key(headers)[:512].decode("latin-1"))
+    except GatewayError:
+        return ""
+
+
+async def _call_model(
+    house: House, principal: Principal, dialect: Dialect, request: Request, reply: Reply, passage: Passage
+) -> None:
+    body = await request.body()
+    passage.request_bytes = len(body)
+    call = dialect.read(body)
+    passage.model = call.model
+    passage.is_stream = call.is_stream
+
+    admit(principal, call.model)
+    plan = plan_route(
+        house.snapshot,
+        principal,
+        call.model,
+        offers=partial(_offers, house.snapshot, call, dialect),
+        draw=house.clock.draw(),
+        accepted=passage.accepted,
+    )
+    passage.route = plan.route.name
+
+    def write(candidate: Candidate, upstream: Upstream) -> UpstreamRequest:
+        return translate(call, candidate, upstream, dialect, request.headers)
+
+    answer = await house.dispatcher.call(plan, call, dialect, passage, write)
+    headers = _headers(passage, house.clock)
+    if isinstance(answer, Whole):
+        deliver_whole(answer, reply, headers, passage, house.clock)
+    else:
+        headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        await deliver_live(answer, reply, headers, passage, house.clock)
+
+
+def _offers(snapshot: Snapshot, call: ClientCall, dialect: Dialect, deployment: Deployment) -> bool:
+    return endpoint_of(snapshot.providers[deployment.provider], call.operation, dialect.name) is not None
+
+
+async def _pass_through(
+    house: House, principal: Principal, request: Request, reply: Reply, passage: Passage
+) -> None:
+    _, _, rest = request.path.removeprefix("/").partition("/")
+    provider, _, path = rest.partition("/")
+    provider = unquote(provider)
+    admit(principal, passthrough_scope(provider))
+    binding = house.dispatcher.binding(provider)
+    if binding is None:
+        raise GatewayError(
+            ErrorKind.ROUTE_NOT_FOUND,
+            f"There is no provider named {provider[:200]!r}.",
+            blame=Blame.CLIENT,
+            hint="The path is /passthrough/{provider}/{the provider's own path}.",
+        )
+    body = await request.body()
+    passage.request_bytes = len(body)
+    candidate, route = passthrough_route(passthrough_scope(provider), provider)
+    passage.route = route.name
+    upstream_request = pass_through(
+        request.method, path, request.query, request.headers, body, binding.upstream
+    )
+    live = await house.dispatcher.pass_on(
+        candidate, upstream_request, passage, route.timeouts, passage.accepted + route.timeouts.total_s
+    )
+    await deliver_live(live, reply, _headers(passage, house.clock), passage, house.clock)
+
+
+def _list_models(
+    house: House, principal: Principal, request: Request, reply: Reply, passage: Passage
+) -> None:
+    """The routes this key may use; those that end in a star have no end to list."""
+    names = [name for name in house.snapshot.routes if not name.endswith("*") and principal.may_use(name)]
+    _, _, wanted = request.path.partition("/v1/models/")
+    wanted = unquote(wanted)
+    if wanted and wanted not in names:
+        raise GatewayError(
+            ErrorKind.ROUTE_NOT_FOUND,
+            f"There is no model {wanted[:200]!r} for this key.",
+            blame=Blame.CLIENT,
+            hint="GET /v1/models lists what this key may use.",
+        )
+    models = [
+        {"id": name, "object": "model", "created": 0, "owned_by": "tollhouse"}
+        for name in ([wanted] if wanted else names)
+    ]
+    document = models[0] if wanted else {"object": "list", "data": models}
+    body = msgspec.json.encode(document)
+    passage.status = 200
+    passage.response_bytes = len(body)
+    reply.send(200, [(b"content-type", b"application/json"), *_headers(passage, house.clock)], body)
+
+
+def _headers(passage: Passage, clock: Clock) -> HeaderList:
+    """What every answer tells about its way through the house."""
+    headers = [
+        (b"x-request-id", passage.id.encode()),
+        (b"x-tollhouse-config", passage.config.encode()),
+        (
+            b"x-tollhouse-overhead-ms",
+            b"%.3f" % ((clock.monotonic() - passage.accepted - passage.upstream_s) * 1000),
+        ),
+    ]
+    if passage.route is not None:
+        headers.append((b"x-tollhouse-route", passage.route.encode()))
+    if passage.attempts:
+        deployment = passage.attempts[-1].candidate.deployment
+        headers.append((b"x-tollhouse-deployment", deployment.id.encode()))
+        headers.append((b"x-tollhouse-attempts", b"%d" % len(passage.attempts)))
+    return headers
+
+
+def _fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect, house: House) -> None:
+    """Tell the caller and the book."""
+    passage.outcome = outcome_of(error, passage)
+    passage.error = error.kind.value
+    passage.error_message = error.message
+    if reply.is_gone:
+        return
+    if not reply.is_started:
+        body = dialect.error_body(error, passage.id)
+        passage.status = error.status
+        passage.response_bytes = len(body)
+        reply.send(error.status, _error_headers(error, passage, house.clock), body)
+    elif passage.operation is Operation.PASSTHROUGH:
+        reply.abort()
+    else:
+        reply.end(dialect.error_frame(error, passage.id))
+
+
+def _error_headers(error: GatewayError, passage: Passage, clock: Clock) -> HeaderList:
+    headers = [(b"content-type", b"application/json"), *_headers(passage, clock)]
+    upstream = error.upstream
+    if upstream is not None and upstream.retry_after is not None:
+        headers.append((b"retry-after", upstream.retry_after.encode("latin-1", "replace")))
+    elif error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % -(-error.retry_after_s // 1)))
+    if error.is_retried_in_vain:
+        headers.append((b"x-should-retry", b"false"))
+    return headers
+
+
+def _internal() -> GatewayError:
+    return GatewayError(
+        ErrorKind.INTERNAL,
+        "The gateway has a defect and could not answer.",
+        blame=Blame.GATEWAY,
+        hint="Tell the operator the request id; the log has the details under it.",
+    )
+
+
+def no_such_door(method: str, path: str, allowed: str | None) -> GatewayError:
+    """There is nothing at this path, or not by this method."""
+    if allowed is not None:
+        return invalid_request(f"{path[:200]} takes {allowed}, not {method[:20]}.", hint=f"Use {allowed}.")
+    return GatewayError(
+        ErrorKind.ROUTE_NOT_FOUND,
+        f"There is no door at {path[:200]}.",
+        blame=Blame.CLIENT,
+        hint="The base URL for OpenAI's SDKs is http(s)://<host>/v1.",
+    )

@@ -1,0 +1,243 @@
+"""The supervising process: starts the worker, keeps it alive, and does everything that must not slow it down.
+
+It alone touches the store: it brings the journal into the books and the keys to the worker. It never serves a call,
+and the worker goes on without it for as long as those inside need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from tollhouse.ports.log import Log
+from tollhouse.ports.store import Store, StoreUnavailable
+
+from .control import ControlSocket
+from .feeder import Feeder
+from .link import Applied, Boot, Freshness, Keys, Link, Ready, Stop
+
+T = TypeVar("T")
+
+_FOLD_S: Final = 0.25
+_POLL_KEYS_S: Final = 1.0
+_LONGEST_REST_S: Final = 5.0
+_GRACE_S: Final = 3.0
+"""Beyond the drain, before a worker that does not end is killed."""
+
+
+class Books(msgspec.Struct, frozen=True):
+    """The store and what feeds it; used on one thread only."""
+
+    store: Store
+    feeder: Feeder
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a keeper is to keep."""
+
+    boot: Callable[[str], Boot]
+    """The first word for a worker, by the name it is to write its journal under."""
+    spawn: Callable[[socket.socket], asyncio.Future[asyncio.subprocess.Process]]
+    """Start a worker that holds this end of the link."""
+    open_books: Callable[[], Books]
+    """Runs on the books' own thread: loads the database library, migrates, opens. Raises: StoreUnavailable."""
+    new_writer: Callable[[], str]
+    folder: Path
+    """The journal's."""
+    drain_s: float
+
+
+class Keeper:
+    """Runs one house until a signal ends it."""
+
+    def __init__(self, orders: Orders, log: Log) -> None:
+        self._orders = orders
+        self._log = log
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="books")
+        self._books: Books | None = None
+        self._link: Link | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._version = -1
+        """Of the keys the worker has."""
+        self._applied = asyncio.Condition()
+        self._stopping = asyncio.Event()
+        self._is_fresh = True
+        self._pushing = asyncio.Lock()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT. `on_ready` is called once, when the first worker can serve known keys.
+
+        Raises: StoreUnavailable when the store cannot even be opened at the start.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        opening = loop.run_in_executor(self._thread, self._orders.open_books)
+        worker = loop.create_task(self._keep_worker())
+        control = ControlSocket(self._orders.folder, {"refresh": self._refresh, "fold": self._fold})
+        try:
+            self._books = await opening
+            await control.start()
+            chores = [
+                loop.create_task(chore)
+                for chore in (self._feed(), self._watch_keys(), self._announce(on_ready))
+            ]
+            await self._stopping.wait()
+            for chore in chores:
+                chore.cancel()
+        finally:
+            self._stopping.set()
+            await self._stop_worker()
+            worker.cancel()
+            await control.stop()
+            if self._books is not None:
+                await self._last_fold()
+                await self._on_books(self._books.store.close)
+            self._thread.shutdown()
+
+    # -- the worker
+
+    async def _keep_worker(self) -> None:
+        """Start a worker, and another when it dies; the rest between two grows while they die young."""
+        loop = asyncio.get_running_loop()
+        rest_s = 0.1
+        while not self._stopping.is_set():
+            born = loop.time()
+            ours, theirs = socket.socketpair()
+            self._process = await self._orders.spawn(theirs)
+            theirs.close()
+            self._link = await Link.over(ours)
+            await self._link.send(self._orders.boot(self._orders.new_writer()))
+            self._version = -1
+            if self._books is not None:
+                await self._try_push()
+            await self._listen(self._link)
+            status = await self._process.wait()
+            self._link.close()
+            self._link = None
+            if self._stopping.is_set():
+                return
+            self._log.error("worker_died", exit_status=status, restart_in_s=rest_s)
+            rest_s = 0.1 if loop.time() - born > 60 else min(_LONGEST_REST_S, rest_s * 2)
+            await asyncio.sleep(rest_s)
+
+    async def _listen(self, link: Link) -> None:
+        while (word := await link.from_worker()) is not None:
+            if isinstance(word, Applied):
+                async with self._applied:
+                    self._version = word.version
+                    self._applied.notify_all()
+            elif isinstance(word, Ready):
+                self._log.info("worker_started", pid=self._process.pid if self._process else None)
+
+    async def _announce(self, on_ready: Callable[[], None]) -> None:
+        async with self._applied:
+            await self._applied.wait_for(lambda: self._version >= 0)
+        on_ready()
+
+    async def _stop_worker(self) -> None:
+        process, link = self._process, self._link
+        if process is None or process.returncode is not None or link is None:
+            return
+        try:
+            await link.send(Stop(self._orders.drain_s))
+        except ConnectionError:
+            pass
+        try:
+            await asyncio.wait_for(process.wait(), self._orders.drain_s + _GRACE_S)
+        except TimeoutError:
+            self._log.error("worker_killed", pid=process.pid, why="it did not end in time")
+            process.kill()
+            await process.wait()
+
+    # -- the keys
+
+    async def _watch_keys(self) -> None:
+        while True:
+            await self._try_push()
+            await asyncio.sleep(_POLL_KEYS_S)
+
+    async def _try_push(self) -> None:
+        """Bring what has changed in the store to the worker; tell it when the store is out of reach."""
+        try:
+            await self._push_keys()
+        except StoreUnavailable as error:
+            if self._is_fresh:
+                self._log.error("store_unavailable", why=str(error))
+            self._is_fresh = False
+            await self._tell(Freshness(False))
+        except ConnectionError:
+            pass  # the worker is dying; the next one gets everything
+        else:
+            if not self._is_fresh:
+                self._log.info("store_available")
+                await self._tell(Freshness(True))
+            self._is_fresh = True
+
+    async def _push_keys(self) -> None:
+        books, link = self._books, self._link
+        if books is None or link is None:
+            return
+        async with self._pushing:
+            known = self._version
+            version, keys = await self._on_books(lambda: books.store.keys(max(known, 0)))
+            if version == known:
+                return
+            await link.send(Keys(version=version, keys=tuple(keys)))
+            async with self._applied:
+                await asyncio.wait_for(self._applied.wait_for(lambda: self._version >= version), 10.0)
+
+    async def _refresh(self) -> None:
+        try:
+            await self._push_keys()
+        except StoreUnavailable as error:
+            raise OSError(str(error)) from error
+
+    async def _tell(self, word: Freshness) -> None:
+        if self._link is not None:
+            try:
+                await self._link.send(word)
+            except ConnectionError:
+                pass
+
+    # -- the books
+
+    async def _on_books(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _feed(self) -> None:
+        rest_s = _FOLD_S
+        while True:
+            try:
+                await self._fold()
+            except OSError as error:
+                rest_s = min(_LONGEST_REST_S, rest_s * 2)
+                self._log.error("ledger_lags", why=str(error), next_try_in_s=rest_s)
+            else:
+                rest_s = _FOLD_S
+            await asyncio.sleep(rest_s)
+
+    async def _fold(self) -> None:
+        """Bring the journal into the store. Raises: OSError when that cannot be done now."""
+        books = self._books
+        if books is None:
+            raise OSError("the store is not open yet")
+        try:
+            report = await self._on_books(books.feeder.fold)
+        except StoreUnavailable as error:
+            raise OSError(str(error)) from error
+        for problem in report.problems:
+            self._log.error("journal_damaged", why=problem)
+
+    async def _last_fold(self) -> None:
+        try:
+            await self._fold()
+        except OSError as error:
+            self._log.error("ledger_lags", why=str(error), until="the next start")

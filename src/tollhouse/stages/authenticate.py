@@ -1,0 +1,144 @@
+"""Who calls: from the text of a pass to a principal, without asking anybody.
+
+Everything needed is in memory. A text that cannot be one of our keys is refused before it is even hashed; "I cannot
+check" is never told as "you may not".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Final, Never
+
+import msgspec
+
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError
+from tollhouse.core.identity import Principal, VirtualKey
+from tollhouse.core.ids import KEY_PREFIX, is_virtual_key
+from tollhouse.core.secret import Secret
+
+LONGEST_KEY_BYTES: Final = 512
+_BEARER: Final = b"bearer "
+
+
+def pepper_of(master_key: Secret) -> Secret:
+    """What virtual keys are hashed with: derived, so that no two uses of the master key share a key."""
+    return Secret(hmac.digest(master_key.reveal().encode(), b"tollhouse virtual keys v1", "sha256").hex())
+
+
+def key_digest(pepper: Secret, text: str) -> str:
+    """What the house keeps of a virtual key instead of its text."""
+    return hmac.digest(pepper.reveal().encode(), text.encode(), "sha256").hex()
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A key with the principal it makes, built once."""
+
+    key: VirtualKey
+    principal: Principal
+
+
+class Keyring:
+    """The keys this process knows, by digest. Changed only by `learn` and `set_freshness`."""
+
+    __slots__ = ("_entries", "_is_fresh", "_is_loaded", "_pepper")
+
+    def __init__(self, pepper: Secret) -> None:
+        self._pepper = pepper.reveal().encode()
+        self._entries: dict[str, Entry] = {}
+        self._is_fresh = False
+        self._is_loaded = False
+
+    def learn(self, keys: Iterable[VirtualKey]) -> None:
+        """Add keys or take over their new state. A digest stays known when its key is revoked."""
+        for key in keys:
+            principal = Principal(key_id=key.id, key_name=key.name, team=key.team, routes=key.routes)
+            self._entries[key.digest] = Entry(key, principal)
+        self._is_loaded = True
+
+    def set_freshness(self, is_fresh: bool) -> None:  # noqa: FBT001 - a setter
+        """Whether the store could be asked lately: if not, an unknown key may just be a new one."""
+        self._is_fresh = is_fresh
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether keys have arrived at all, be they none."""
+        return self._is_loaded
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def identify(self, text: bytes, now: float) -> Principal:
+        """The principal of a presented text at `now` (seconds since the epoch).
+
+        Raises: GatewayError `unauthenticated`, `key_expired`, or `auth_unavailable` where it cannot be known.
+        """
+        if text.startswith(KEY_PREFIX.encode()):
+            if not is_virtual_key(text.decode("latin-1")):
+                _refuse(
+                    "This is not a whole Tollhouse key: its length or checksum is wrong.",
+                    "Copy the key again, all 55 letters of it.",
+                )
+            digest = hmac.digest(self._pepper, text, "sha256").hex()
+        elif len(text) <= LONGEST_KEY_BYTES:
+            digest = hashlib.sha256(text).hexdigest()
+        else:
+            _refuse(f"The key is longer than {LONGEST_KEY_BYTES} bytes.", "Send one key, and nothing else.")
+        entry = self._entries.get(digest)
+        if entry is None:
+            self._unknown(text)
+        key = entry.key
+        if key.revoked_at is not None:
+            _refuse("This key has been revoked.", "Ask for a new one: `tollhouse keys create`.")
+        if key.expires_at is not None and key.expires_at <= now:
+            raise GatewayError(
+                ErrorKind.KEY_EXPIRED,
+                "This key has expired.",
+                blame=Blame.CLIENT,
+                hint="Ask for a new one: `tollhouse keys create`.",
+            )
+        return entry.principal
+
+    def _unknown(self, text: bytes) -> Never:
+        if text.startswith(KEY_PREFIX.encode()) and not self._is_fresh:
+            raise GatewayError(
+                ErrorKind.AUTH_UNAVAILABLE,
+                "The key cannot be checked now: the store of keys is out of reach, and this key is not known here yet.",
+                blame=Blame.OPERATOR,
+                hint="Try again shortly; the key itself may be fine.",
+                retry_after_s=2.0,
+            )
+        _refuse(
+            "This key is not known here.",
+            "Use a virtual key of this gateway (`tollhouse keys create`), not a provider's key.",
+        )
+
+
+def _refuse(message: str, hint: str) -> Never:
+    raise GatewayError(ErrorKind.UNAUTHENTICATED, message, blame=Blame.CLIENT, hint=hint)
+
+
+def presented_key(headers: Mapping[bytes, bytes]) -> bytes:
+    """The text of the pass: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`; the first that is there.
+
+    Raises: GatewayError `unauthenticated` when there is none.
+    """
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        if authorization[:7].lower() == _BEARER and len(authorization) > len(_BEARER):
+            return authorization[7:]
+        _refuse(
+            "The authorization header is not of the form `Bearer <key>`.",
+            "Send `Authorization: Bearer <your key>`.",
+        )
+    for name in (b"x-api-key", b"x-goog-api-key"):
+        value = headers.get(name)
+        if value:
+            return value
+    _refuse("No key was sent.", "Send `Authorization: Bearer <your key>`.")
+
+
+def authenticate(headers: Mapping[bytes, bytes], keyring: Keyring, now: float) -> Principal:
+    """The principal behind a request's headers. Raises: GatewayError, see Keyring.identify."""
+    return keyring.identify(presented_key(headers), now)

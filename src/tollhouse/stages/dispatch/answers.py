@@ -1,0 +1,239 @@
+"""Upstream answers while they come: judged by a tap, or passed on unread; and their failures told to people."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tollhouse.config.snapshot import Upstream
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError
+from tollhouse.core.passage import Passage
+from tollhouse.core.routing import Timeouts
+from tollhouse.core.secret import Secret
+from tollhouse.ports.clock import Clock
+from tollhouse.ports.dialect import Reading, StreamTap
+from tollhouse.ports.reply import HeaderList
+from tollhouse.ports.transport import Answer, Target, TransportError
+
+_CARRIED: Final = frozenset([b"content-type", b"openai-processing-ms", b"openai-version", b"retry-after"])
+"""Headers of an upstream's answer that reach the caller: none that names the house's account there."""
+_NOT_CARRIED: Final = frozenset(
+    [
+        b"alt-svc", b"connection", b"content-length", b"date", b"keep-alive", b"openai-organization",
+        b"openai-project", b"proxy-authenticate", b"server", b"set-cookie", b"strict-transport-security", b"te",
+        b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-request-id",
+    ]
+)  # fmt: skip
+"""The same for the passthrough door, which carries the rest."""
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """A configured upstream, ready to be called."""
+
+    upstream: Upstream
+    target: Target
+    secret: Secret | None
+    """Only for taking the credential out of what an upstream says in its errors."""
+
+
+class WatchedStream:
+    """A stream of the caller's dialect, watched by its tap. Implements ports.opened.Live."""
+
+    __slots__ = (
+        "_answer", "_binding", "_clock", "_held", "_is_ended", "_passage", "_progress", "_tap", "_timeouts",
+        "headers", "reading", "salvage", "status",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        answer: Answer,
+        tap: StreamTap,
+        binding: Binding,
+        timeouts: Timeouts,
+        clock: Clock,
+        passage: Passage,
+    ) -> None:
+        self._answer = answer
+        self._tap = tap
+        self._binding = binding
+        self._timeouts = timeouts
+        self._clock = clock
+        self._passage = passage
+        self._held = b""
+        self._is_ended = False
+        self._progress = 0
+        self.status = answer.status
+        self.headers = carried(answer)
+        self.reading = Reading()
+        self.salvage = b""
+
+    async def begin(self, *, hold_preamble: bool) -> None:
+        """Read until something may go out: the first frame, or with `hold_preamble` the first content.
+
+        Raises: GatewayError or TransportError while everything can still be tried again.
+        """
+        self._answer.expect(
+            ErrorKind.TIMEOUT_FIRST_TOKEN, self._clock.monotonic() + self._timeouts.first_token_s
+        )
+        pieces: list[bytes] = []
+        while not (self._tap.has_content if hold_preamble else pieces):
+            out = await self._read()
+            if self._is_ended:
+                break
+            pieces.append(out)
+        self._held = b"".join(pieces)
+
+    async def next(self) -> bytes:
+        held = self._held
+        if held:
+            self._held = b""
+            return held
+        if self._is_ended:
+            return b""
+        started = self._clock.monotonic()
+        try:
+            return await self._read()
+        except TransportError as error:
+            raise explained(error, self._binding.upstream) from error
+        except GatewayError as error:
+            self.salvage = self._tap.salvage
+            raise scrubbed(error, self._binding.secret) from error
+        finally:
+            self.reading = self._tap.reading
+            self._passage.upstream_s += self._clock.monotonic() - started
+
+    async def _read(self) -> bytes:
+        """The next whole frames; `b""` at the proper end."""
+        tap = self._tap
+        while True:
+            data = await self._answer.read()
+            if not data:
+                self.reading = tap.end()
+                self._is_ended = True
+                return b""
+            out = tap.feed(data)
+            if tap.progress != self._progress:
+                self._progress = tap.progress
+                if tap.has_content:
+                    self._answer.expect(
+                        ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + self._timeouts.idle_s
+                    )
+            if out:
+                return out
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+class RawAnswer:
+    """An answer nobody looks into. Implements ports.opened.Live."""
+
+    __slots__ = (
+        "_answer",
+        "_binding",
+        "_clock",
+        "_passage",
+        "_timeouts",
+        "headers",
+        "reading",
+        "salvage",
+        "status",
+    )
+
+    def __init__(
+        self, answer: Answer, binding: Binding, timeouts: Timeouts, clock: Clock, passage: Passage
+    ) -> None:
+        self._answer = answer
+        self._binding = binding
+        self._timeouts = timeouts
+        self._clock = clock
+        self._passage = passage
+        self.status = answer.status
+        self.headers: HeaderList = [(n, v) for n, v in answer.headers if n not in _NOT_CARRIED]
+        self.reading = Reading()
+        self.salvage = b""
+
+    async def next(self) -> bytes:
+        started = self._clock.monotonic()
+        self._answer.expect(ErrorKind.TIMEOUT_IDLE, started + self._timeouts.idle_s)
+        try:
+            return await self._answer.read()
+        except TransportError as error:
+            raise explained(error, self._binding.upstream) from error
+        finally:
+            self._passage.upstream_s += self._clock.monotonic() - started
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+def header(answer: Answer, name: bytes) -> bytes | None:
+    for key, value in answer.headers:
+        if key == name:
+            return value
+    return None
+
+
+def carried(answer: Answer) -> HeaderList:
+    return [(name, value) for name, value in answer.headers if name in _CARRIED]
+
+
+def is_event_stream(answer: Answer) -> bool:
+    kind = header(answer, b"content-type")
+    return kind is not None and kind.lower().startswith(b"text/event-stream")
+
+
+def check_plain(answer: Answer, binding: Binding) -> None:
+    encoding = header(answer, b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        raise invalid(binding, "compressed its answer although it was asked not to")
+
+
+async def read_whole(answer: Answer, bound: int, binding: Binding) -> bytes:
+    first = await answer.read()
+    if not first:
+        return first
+    pieces = [first]
+    length = len(first)
+    while data := await answer.read():
+        length += len(data)
+        if length > bound:
+            raise invalid(binding, f"answered with more than {bound} bytes")
+        pieces.append(data)
+    return first if len(pieces) == 1 else b"".join(pieces)
+
+
+def invalid(binding: Binding, what: str) -> GatewayError:
+    return GatewayError(
+        ErrorKind.UPSTREAM_INVALID_RESPONSE,
+        f"The upstream {binding.upstream.name!r} {what}.",
+        blame=Blame.UPSTREAM,
+        hint="Nothing is wrong with your request; tell the operator if it goes on.",
+    )
+
+
+def explained(error: TransportError, upstream: Upstream) -> GatewayError:
+    """A failure below HTTP, told to people."""
+    is_ours = error.kind is ErrorKind.OVERLOADED
+    return GatewayError(
+        error.kind,
+        f"The upstream {upstream.name!r} did not answer as it should: {error}",
+        blame=Blame.GATEWAY if is_ours else Blame.UPSTREAM,
+        hint="Try again; the operator finds the attempt in `tollhouse requests`.",
+    )
+
+
+def scrubbed(error: GatewayError, secret: Secret | None) -> GatewayError:
+    """The same error without our credential, should the upstream have repeated it."""
+    if secret is None:
+        return error
+    value = secret.reveal()
+    if value in error.message:
+        error.message = error.message.replace(value, "***")
+    theirs = error.upstream.error if error.upstream is not None else None
+    if theirs is not None:
+        for name, text in theirs.items():
+            if isinstance(text, str) and value in text:
+                theirs[name] = text.replace(value, "***")
+    return error

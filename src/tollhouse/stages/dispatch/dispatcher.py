@@ -1,0 +1,207 @@
+"""Attempts, one after the other.
+
+Each attempt's intent is in the journal before its first byte leaves. What may be tried again is decided by
+`next_step`; nothing is ever tried again once content has gone to the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tollhouse.config.snapshot import Upstream
+from tollhouse.core.errors import ErrorKind, GatewayError
+from tollhouse.core.exchange import AttemptIntent, Outcome
+from tollhouse.core.passage import Attempt, Passage
+from tollhouse.core.routing import Candidate, Plan, Timeouts
+from tollhouse.ports.clock import Clock
+from tollhouse.ports.dialect import ClientCall, Dialect
+from tollhouse.ports.journal import Journal
+from tollhouse.ports.opened import Live, Whole
+from tollhouse.ports.transport import Answer, Phase, Transport, TransportError, UpstreamRequest
+
+from .answers import (
+    Binding,
+    RawAnswer,
+    WatchedStream,
+    carried,
+    check_plain,
+    explained,
+    header,
+    invalid,
+    is_event_stream,
+    read_whole,
+    scrubbed,
+)
+from .next_step import Failure, next_step
+
+_LARGEST_ANSWER_BYTES: Final = 64 * 1024 * 1024
+_LARGEST_ERROR_BYTES: Final = 256 * 1024
+
+
+class Dispatcher:
+    """Makes upstream calls for exchanges. One per serving process."""
+
+    def __init__(
+        self, transport: Transport, journal: Journal, clock: Clock, bindings: Mapping[str, Binding]
+    ) -> None:
+        self._transport = transport
+        self._journal = journal
+        self._clock = clock
+        self._bindings = bindings
+
+    def binding(self, provider: str) -> Binding | None:
+        """The upstream configured under this name."""
+        return self._bindings.get(provider)
+
+    async def call(
+        self,
+        plan: Plan,
+        call: ClientCall,
+        dialect: Dialect,
+        passage: Passage,
+        write: Callable[[Candidate, Upstream], UpstreamRequest],
+    ) -> Whole | Live:
+        """The first good answer: held whole for unary calls; for streams begun, so far as it can be judged.
+
+        `write` makes the request for a candidate. Raises: GatewayError of the last attempt. Whoever gets a Live must
+        close it.
+        """
+        index = 0
+        while True:
+            candidate = plan.candidates[index]
+            binding = self._bindings[candidate.deployment.provider]
+            request = write(candidate, binding.upstream)
+            attempt = await self._begin(passage, candidate)
+            outcome: Whole | Live | Failure
+            try:
+                outcome = await self._attempt(plan, call, dialect, binding, request, passage)
+            except BaseException:
+                self._end(attempt, Outcome.CLIENT_GONE, estimated=True)
+                raise
+            if not isinstance(outcome, Failure):
+                attempt.status = outcome.status
+                return outcome
+            self._note_failure(attempt, outcome)
+            now = self._clock.monotonic()
+            step = next_step(plan, len(passage.attempts), index, outcome, now=now, draw=self._clock.draw())
+            if step is None:
+                raise outcome.error
+            if step.delay_s > 0:
+                await asyncio.sleep(step.delay_s)
+            index = step.index
+
+    async def pass_on(
+        self,
+        candidate: Candidate,
+        request: UpstreamRequest,
+        passage: Passage,
+        timeouts: Timeouts,
+        deadline: float,
+    ) -> Live:
+        """One call to a provider's own path; its answer goes out as it is. Never repeated. Raises: GatewayError."""
+        binding = self._bindings[candidate.deployment.provider]
+        attempt = await self._begin(passage, candidate)
+        started = self._clock.monotonic()
+        try:
+            answer = await self._transport.open(binding.target, request, timeouts, deadline)
+        except TransportError as error:
+            failure = Failure(error=explained(error, binding.upstream), phase=error.phase)
+            self._note_failure(attempt, failure)
+            raise failure.error from error
+        except BaseException:
+            self._end(attempt, Outcome.CLIENT_GONE, estimated=True)
+            raise
+        finally:
+            passage.upstream_s += self._clock.monotonic() - started
+        attempt.status = answer.status
+        return RawAnswer(answer, binding, timeouts, self._clock, passage)
+
+    async def _begin(self, passage: Passage, candidate: Candidate) -> Attempt:
+        clock = self._clock
+        attempt = passage.begin_attempt(candidate, clock.now(), clock.monotonic())
+        try:
+            await self._journal.write_ahead(
+                AttemptIntent(exchange=passage.record(), attempt=attempt.record())
+            )
+        except BaseException:
+            # Nothing was sent, so there was no attempt.
+            passage.attempts.pop()
+            raise
+        return attempt
+
+    async def _attempt(
+        self,
+        plan: Plan,
+        call: ClientCall,
+        dialect: Dialect,
+        binding: Binding,
+        request: UpstreamRequest,
+        passage: Passage,
+    ) -> Whole | Live | Failure:
+        clock = self._clock
+        started = clock.monotonic()
+        timeouts = plan.route.timeouts
+        answer: Answer | None = None
+        is_handed_on = False
+        try:
+            answer = await self._transport.open(binding.target, request, timeouts, plan.deadline)
+            if answer.status != 200:
+                return await self._refused(answer, dialect, binding, timeouts)
+            check_plain(answer, binding)
+            if not call.is_stream:
+                body = await read_whole(answer, _LARGEST_ANSWER_BYTES, binding)
+                reading = dialect.tap_unary(body)
+                return Whole(status=200, headers=carried(answer), body=body, reading=reading)
+            if not is_event_stream(answer):
+                raise await self._not_a_stream(answer, dialect, binding)
+            stream = WatchedStream(answer, dialect.tap_stream(call), binding, timeouts, clock, passage)
+            await stream.begin(hold_preamble=len(plan.candidates) > 1)
+            is_handed_on = True
+            return stream
+        except TransportError as error:
+            return Failure(error=explained(error, binding.upstream), phase=error.phase)
+        except GatewayError as error:
+            return Failure(error=scrubbed(error, binding.secret), phase=Phase.STARTED)
+        finally:
+            passage.upstream_s += clock.monotonic() - started
+            if answer is not None and not is_handed_on:
+                answer.close()
+
+    async def _refused(
+        self, answer: Answer, dialect: Dialect, binding: Binding, timeouts: Timeouts
+    ) -> Failure:
+        """The upstream answered with an error: what it means, in its own words."""
+        answer.expect(ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + timeouts.idle_s)
+        try:
+            body = await read_whole(answer, _LARGEST_ERROR_BYTES, binding)
+        except (TransportError, GatewayError):
+            body = b""  # the status alone says enough
+        retry_after = header(answer, b"retry-after")
+        error = dialect.upstream_error(
+            answer.status, body, retry_after.decode("latin-1") if retry_after is not None else None
+        )
+        return Failure(error=scrubbed(error, binding.secret), phase=Phase.STARTED, status=answer.status)
+
+    async def _not_a_stream(self, answer: Answer, dialect: Dialect, binding: Binding) -> GatewayError:
+        """200, but no event stream: perhaps an error in plain JSON, whose words are worth keeping."""
+        body = await read_whole(answer, _LARGEST_ERROR_BYTES, binding)
+        try:
+            dialect.tap_unary(body)
+        except GatewayError as error:
+            return error
+        return invalid(binding, "answered a request for a stream with a whole answer")
+
+    def _note_failure(self, attempt: Attempt, failure: Failure) -> None:
+        error = failure.error
+        attempt.error = error.kind.value
+        attempt.status = failure.status
+        is_timeout = error.kind.value.startswith("timeout_")
+        uncertain = failure.status is None and failure.phase is not Phase.NOT_SENT
+        self._end(attempt, Outcome.TIMEOUT if is_timeout else Outcome.UPSTREAM_ERROR, estimated=uncertain)
+
+    def _end(self, attempt: Attempt, outcome: Outcome, *, estimated: bool) -> None:
+        attempt.outcome = outcome
+        attempt.is_estimated = estimated
+        attempt.duration_s = self._clock.monotonic() - attempt.started

@@ -1,0 +1,43 @@
+"""The table of doors: which path leads to which operation, in which wire API. Nothing else is open."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tollhouse.core.operation import Operation
+from tollhouse.pipeline import Door
+
+MAIN_DIALECT: Final = "openai_chat"
+"""Errors at no door at all are told in this one."""
+
+_MODELS: Final = Door(operation=Operation.LIST_MODELS, dialect=MAIN_DIALECT)
+_PASSTHROUGH: Final = Door(operation=Operation.PASSTHROUGH, dialect=MAIN_DIALECT)
+
+DOORS: Final = {
+    "/v1/chat/completions": ("POST", Door(operation=Operation.CHAT, dialect="openai_chat")),
+    "/v1/completions": ("POST", Door(operation=Operation.TEXT_COMPLETION, dialect="openai_completions")),
+    "/v1/embeddings": ("POST", Door(operation=Operation.EMBEDDINGS, dialect="openai_embeddings")),
+    "/v1/models": ("GET", _MODELS),
+}
+"""Exact paths with their one method."""
+
+PREFIXES: Final = (
+    ("/v1/models/", "GET", _MODELS),
+    ("/passthrough/", None, _PASSTHROUGH),
+)
+"""Paths that go on; None takes every method."""
+
+OPEN_DOORS: Final = ("/healthz", "/readyz", "/metrics")
+"""The only paths that ask for no key."""
+
+
+def find_door(method: str, path: str) -> tuple[Door | None, str | None]:
+    """The door at a path, or None; and where the method is wrong, the one that is right."""
+    exact = DOORS.get(path)
+    if exact is not None:
+        allowed, door = exact
+        return (door, None) if method == allowed else (None, allowed)
+    for prefix, only, door in PREFIXES:
+        if path.startswith(prefix):
+            return (door, None) if only is None or method == only else (None, only)
+    return None, None
