@@ -43,7 +43,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """What was not run, and what to set to run it."""
+    """What was not run, and what to set to run it; and what tests have to report."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, text in report.user_properties:
+            if name == "report":
+                terminalreporter.write_line(str(text))
     missing = [(name, variable) for name, variable in _RECORDINGS.items() if not os.environ.get(variable)]
     for name, variable in missing:
         terminalreporter.write_line(

@@ -20,19 +20,21 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from tollhouse.adapters.system import MasterKeyUnusable, SystemClock, load_master_key
-from tollhouse.config.compile import compile_config
+from tollhouse.config.compile import compile as compile_config
 from tollhouse.config.snapshot import Snapshot, from_wire, to_wire
-from tollhouse.config.tree import Config
+from tollhouse.config.tree import Config, references
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.ids import time_ordered_id
-from tollhouse.core.problem import ConfigProblem
+from tollhouse.core.problem import ConfigInvalid, ConfigProblem
 from tollhouse.core.secret import Secret
-from tollhouse.plugins import Plugins, load_plugins
+from tollhouse.plugins import load_plugins
 from tollhouse.stages.authenticate import pepper_of
 
 if TYPE_CHECKING:
     from tollhouse.adapters.mock_server import MockServer
+    from tollhouse.config.resolve import Resolution
     from tollhouse.ports.store import Store
+    from tollhouse.runtime.feeder import Feeder
     from tollhouse.runtime.link import Boot
     from tollhouse.runtime.worker import Workshop
     from tollhouse.stages.dispatch import Binding
@@ -57,7 +59,8 @@ class Loaded(msgspec.Struct, frozen=True):
 
     config: Config
     snapshot: Snapshot
-    plugins: Plugins
+    folder: Path
+    """Where the file is, and relative paths begin."""
 
 
 class CannotServe(Exception):
@@ -70,13 +73,17 @@ class CannotServe(Exception):
 
 def read_config(path: Path, environment: Environment | None = None) -> Loaded:
     """Load and compile a configuration file. Raises: ConfigInvalid with everything that is wrong, OSError."""
-    from tollhouse.config.load import load  # noqa: PLC0415 - workers never read YAML
+    from tollhouse.config.load import load, locate  # noqa: PLC0415 - workers never read YAML
 
-    config = load(path.read_text("utf-8", errors="replace"))
+    text = path.read_text("utf-8", errors="replace")
+    config = load(text)
     if environment is not None and environment.store is not None:
         config = msgspec.structs.replace(config, store=environment.store)
-    plugins = load_plugins()
-    return Loaded(config, compile_config(config, plugins.providers), plugins)
+    try:
+        snapshot = compile_config(config, load_plugins().providers, folder=str(path.resolve().parent))
+    except ConfigInvalid as invalid:
+        raise ConfigInvalid(locate(text, invalid.problems)) from None
+    return Loaded(config, snapshot, path.resolve().parent)
 
 
 def _pepper(folder: Path, environment: Environment) -> Secret:
@@ -86,8 +93,8 @@ def _pepper(folder: Path, environment: Environment) -> Secret:
         raise CannotServe(str(error)) from error
 
 
-def _journal_folder(loaded: Loaded, folder: Path) -> Path:
-    path = folder / loaded.config.journal.folder
+def _journal_folder(loaded: Loaded) -> Path:
+    path = Path(loaded.snapshot.journal.folder)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -120,7 +127,7 @@ class OpenHouse:
         self._folder = folder
 
     def refresh(self) -> bool | None:
-        """Have the running house take over the store's keys: True when it has, False if it did not, None if none runs."""
+        """Have the running house take over the store's keys: True when it has, False if not, None if none runs."""
         from tollhouse.runtime.control import ask  # noqa: PLC0415
 
         return ask(self._folder, "refresh")
@@ -130,9 +137,7 @@ class OpenHouse:
         from tollhouse.runtime.control import ask  # noqa: PLC0415
 
         if ask(self._folder, "fold") is None:
-            with _only_keeper(self._folder) as is_ours:
-                if is_ours:
-                    _feeder(self.store, self._folder).fold()
+            _feeder(self.store, self._folder).fold()
 
 
 @contextmanager
@@ -142,27 +147,31 @@ def open_house(path: Path, environment: Environment) -> Iterator[OpenHouse]:
     Raises: ConfigInvalid, StoreUnavailable, CannotServe.
     """
     loaded = read_config(path, environment)
-    folder = path.resolve().parent
-    store = _open_store(loaded.config, folder)
+    journal_folder = _journal_folder(loaded)
+    store = _open_store(loaded)
     try:
-        yield OpenHouse(loaded.snapshot, store, _pepper(folder, environment), _journal_folder(loaded, folder))
+        yield OpenHouse(loaded.snapshot, store, _pepper(loaded.folder, environment), journal_folder)
     finally:
         store.close()
 
 
-def _open_store(config: Config, folder: Path) -> Store:
+def _open_store(loaded: Loaded) -> Store:
     from tollhouse.adapters.sql import open_store  # noqa: PLC0415
 
-    store = open_store(config.store, folder)
-    store.prepare()
+    store = open_store(loaded.snapshot.store, loaded.folder)
+    try:
+        store.prepare()
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
-def _feeder(store: Store, folder: Path) -> Any:
-    from tollhouse.adapters.journal import JournalReader  # noqa: PLC0415
+def _feeder(store: Store, journal_folder: Path) -> Feeder:
+    from tollhouse.adapters.journal import FileJournalReader  # noqa: PLC0415
     from tollhouse.runtime.feeder import Feeder  # noqa: PLC0415
 
-    return Feeder(store, JournalReader(folder))
+    return Feeder(store, FileJournalReader(journal_folder))
 
 
 def mock_server(host: str = "127.0.0.1", port: int = 0, *, require_key: str | None = None) -> MockServer:
@@ -190,10 +199,9 @@ def serve_house(
     """
     loaded = read_config(path, environment)
     warn(loaded.snapshot.warnings)
-    folder = path.resolve().parent
-    secrets = _resolve(loaded.config, environment, folder)
-    pepper = _pepper(folder, environment)
-    journal_folder = _journal_folder(loaded, folder)
+    secrets = _secrets(loaded, environment)
+    pepper = _pepper(loaded.folder, environment)
+    journal_folder = _journal_folder(loaded)
     with (
         _only_keeper(journal_folder) as is_ours,
         _listener(listen or loaded.config.server.listen) as listener,
@@ -203,14 +211,24 @@ def serve_house(
                 f"Another house keeps the journal in {journal_folder}.",
                 "Stop it first, or give this one a journal.folder of its own.",
             )
-        asyncio.run(_keep(loaded, environment, folder, listener, secrets, pepper, on_ready))
+        asyncio.run(_keep(loaded, environment, listener, secrets, pepper, on_ready))
 
 
-def _resolve(config: Config, environment: Environment, folder: Path) -> dict[str, Secret]:
-    from tollhouse.adapters.secrets import EnvSecrets, FileSecrets, resolve_all  # noqa: PLC0415
-    from tollhouse.config.compile import references  # noqa: PLC0415
+def resolve_secrets(loaded: Loaded, environment: Environment) -> Resolution:
+    """What the configuration's references lead to."""
+    from tollhouse.adapters.secrets import EnvSecrets, FileSecrets  # noqa: PLC0415
+    from tollhouse.config.resolve import resolve_all  # noqa: PLC0415
 
-    return resolve_all(references(config), [EnvSecrets(environment.variables), FileSecrets(folder)])
+    sources = [EnvSecrets(environment.variables), FileSecrets(loaded.folder)]
+    return resolve_all(references(loaded.config), sources)
+
+
+def _secrets(loaded: Loaded, environment: Environment) -> Mapping[str, Secret]:
+    """Raises: ConfigInvalid naming every reference that cannot be resolved."""
+    resolution = resolve_secrets(loaded, environment)
+    if not resolution.is_complete:
+        raise ConfigInvalid(resolution.problems)
+    return resolution.secrets
 
 
 @contextmanager
@@ -228,14 +246,13 @@ def _listener(listen: str) -> Iterator[socket.socket]:
                 f"Cannot listen on {listen}: {getattr(error, 'strerror', None) or error}.",
                 "Free the address, or choose another with --listen or server.listen.",
             ) from error
-        listener.setblocking(False)
+        listener.settimeout(0.0)
         yield listener
 
 
 async def _keep(
     loaded: Loaded,
     environment: Environment,
-    folder: Path,
     listener: socket.socket,
     secrets: Mapping[str, Secret],
     pepper: Secret,
@@ -247,7 +264,7 @@ async def _keep(
 
     log = StderrLog(as_json=loaded.config.observability.log == "json")
     clock = SystemClock()
-    journal_folder = _journal_folder(loaded, folder)
+    journal_folder = _journal_folder(loaded)
     async with AsyncExitStack() as stack:
         base_urls: dict[str, str] = {}
         for name, provider in loaded.config.providers.items():
@@ -260,13 +277,13 @@ async def _keep(
                 secrets={reference: secret.reveal() for reference, secret in secrets.items()},
                 pepper=pepper.reveal(),
                 base_urls=base_urls,
-                folder=str(folder),
+                folder=str(loaded.folder),
                 writer=writer,
                 listener_fd=listener.fileno(),
             )
 
         def open_books() -> Books:
-            store = _open_store(loaded.config, folder)
+            store = _open_store(loaded)
             return Books(store, _feeder(store, journal_folder))
 
         async def spawn(end: socket.socket) -> asyncio.subprocess.Process:
@@ -336,12 +353,14 @@ def assemble(boot: Boot) -> Workshop:
 
     config = from_wire(boot.config)
     plugins = load_plugins()
-    snapshot = compile_config(config, plugins.providers, base_urls=boot.base_urls)
+    snapshot = compile_config(config, plugins.providers, base_urls=boot.base_urls, folder=boot.folder)
     clock = SystemClock()
     log = StderrLog(as_json=config.observability.log == "json")
-    folder = Path(boot.folder) / config.journal.folder
     journal = FileJournal(
-        folder, boot.writer, durability=config.journal.durability, max_bytes=config.journal.max_bytes
+        Path(snapshot.journal.folder),
+        boot.writer,
+        durability=snapshot.journal.durability,
+        max_bytes=snapshot.journal.max_bytes,
     )
     transport = Http1Transport()
     metrics = PrometheusSink()
@@ -381,7 +400,8 @@ class _Workshop:
         self._transport = transport
         self._lag_s = 0.0
         self._started = time.monotonic()
-        metrics.watch(self._numbers, prefix="tollhouse_", counters=_COUNTERS)
+        counters = frozenset(f"journal_{name}" for name in _JOURNAL_COUNTERS)
+        metrics.watch(self._numbers, prefix="tollhouse_", counters=counters)
 
     def note_lag(self, lag_s: float) -> None:
         self._lag_s = lag_s
@@ -392,7 +412,7 @@ class _Workshop:
             "keys": len(self.house.keyring),
             "loop_lag_seconds": self._lag_s,
             "uptime_seconds": time.monotonic() - self._started,
-            **{f"journal_{name}": value for name, value in self._journal.counters().items()},
+            **{f"journal_{name}": getattr(self._journal, name) for name in _JOURNAL_COUNTERS},
         }
 
     async def close(self) -> None:
@@ -400,9 +420,7 @@ class _Workshop:
         await self._transport.close()
 
 
-_COUNTERS: Final = frozenset(
-    f"journal_{name}" for name in ("entries", "bytes", "flushes", "dropped", "refused")
-)
+_JOURNAL_COUNTERS: Final = ("entries", "written_bytes", "flushes", "failures", "dropped", "refused")
 
 
 def _bind(snapshot: Snapshot, transport: Any, secrets: Mapping[str, str]) -> dict[str, Binding]:

@@ -80,7 +80,7 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
     except asyncio.CancelledError:
         passage.outcome = Outcome.CLIENT_GONE if reply.is_gone else Outcome.CUT
         raise
-    except Exception as defect:
+    except Exception as defect:  # noqa: BLE001 - whatever it is, the caller gets an answer and the book its row
         house.report(passage.id, defect)
         _fail(_internal(), reply, passage, dialect, house)
     finally:

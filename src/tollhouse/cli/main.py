@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 
 from tollhouse import __version__
 from tollhouse.bootstrap import CannotServe
-from tollhouse.config.load import ConfigInvalid
+from tollhouse.core.problem import ConfigInvalid
 from tollhouse.ports.store import StoreUnavailable
 
 from .exit_status import CommandFailed, ExitStatus
@@ -38,7 +38,7 @@ def build() -> App:
     return app
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one line an end is the table
     """Run one command. Whatever goes wrong in it is told to the person and has a status."""
     try:
         status = build()(list(arguments), exit_on_error=False, print_error=True)

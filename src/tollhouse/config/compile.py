@@ -7,10 +7,8 @@ the lines come from `load.locate`.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from fnmatch import translate
 from types import MappingProxyType
 from typing import Final
 
@@ -20,18 +18,20 @@ from tollhouse.core import routing
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem, Severity
 from tollhouse.ports.provider import Provider
-from tollhouse.ports.transport import Egress
+from tollhouse.ports.transport import Egress, Origin
 
 from . import tree
 from .address import BaseUrl, is_private_looking, parse_base_url, parse_listen, parse_proxy
+from .findings import bounded
+from .globs import Names
 from .snapshot import Snapshot, Upstream, hash_of, index_stars
 
 _HOSTED_KIND: Final = "mock"
 """Its upstream is started by the house itself, which learns its address only then."""
-_NOT_STARTED: Final = "http://127.0.0.1:0"
+_NOT_STARTED: Final = BaseUrl(Origin("http", "127.0.0.1", 0), "")
 _PASSTHROUGH: Final = "passthrough/"
 """Begins what a key's globs must cover to reach a provider's own paths; no route may look like it."""
-_WILD: Final = re.compile(r"[*?\[]")
+_SQLITE: Final = "sqlite:///"
 _NO_URLS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -50,39 +50,35 @@ def compile(  # noqa: A001 - it is the word of the house
     Raises: ConfigInvalid with every problem, warnings included.
     """
     compiler = _Compiler(config, plugins, base_urls, folder)
-    providers = MappingProxyType(dict(compiler.upstreams()))
-    routes = MappingProxyType(dict(compiler.routes()))
-    stars, star_lengths = index_stars(routes.values())
+    compiler.check_store()
+    providers = dict(compiler.upstreams())
+    routes = dict(compiler.routes())
     keys = tuple(compiler.keys())
-    compiler.check_globs()
-    problems = tuple(compiler.problems)
+    problems = bounded(compiler.problems)
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise ConfigInvalid(problems)
+    stars, star_lengths = index_stars(routes.values())
     return Snapshot(
         hash=hash_of(config),
-        routes=routes,
-        stars=MappingProxyType(dict(stars)),
+        routes=MappingProxyType(routes),
+        stars=MappingProxyType(stars),
         star_lengths=star_lengths,
-        providers=providers,
+        providers=MappingProxyType(providers),
         declared_keys=keys,
         warnings=problems,
         listen=parse_listen(config.server.listen),
         server=config.server,
-        store="sqlite:///" + compiler.rooted(config.store.removeprefix("sqlite:///")),
+        store=_SQLITE + compiler.rooted(config.store.removeprefix(_SQLITE)),
         journal=msgspec.structs.replace(config.journal, folder=compiler.rooted(config.journal.folder)),
         observability=config.observability,
     )
 
 
 class _Compiler:
-    """One compilation, and the problems it has met."""
+    """One compilation, and the problems it has met so far."""
 
     def __init__(
-        self,
-        config: tree.Config,
-        plugins: Mapping[str, Provider],
-        base_urls: Mapping[str, str],
-        folder: str,
+        self, config: tree.Config, plugins: Mapping[str, Provider], base_urls: Mapping[str, str], folder: str
     ) -> None:
         self._config = config
         self._plugins = plugins
@@ -92,9 +88,7 @@ class _Compiler:
 
     def rooted(self, path: str) -> str:
         """The path, with the folder before it where it is relative."""
-        if not self._folder or path.startswith("/"):
-            return path
-        return f"{self._folder.rstrip('/')}/{path}"
+        return f"{self._folder.rstrip('/')}/{path}" if self._folder and not path.startswith("/") else path
 
     def _error(self, path: str, message: str, hint: str = "") -> None:
         self.problems.append(ConfigProblem(path=path, message=message, hint=hint))
@@ -102,21 +96,26 @@ class _Compiler:
     def _warn(self, path: str, message: str, hint: str = "") -> None:
         self.problems.append(ConfigProblem(path=path, message=message, hint=hint, severity=Severity.WARNING))
 
+    def check_store(self) -> None:
+        """Once more, because the environment may have named another store than the file."""
+        if re.search(tree.STORE_URL, self._config.store) is None:
+            hint = "Write sqlite:///PATH in `store`, and in TOLLHOUSE_STORE if that is set."
+            self._error("store", "This version keeps its store in an SQLite file only.", hint)
+
     def upstreams(self) -> Iterator[tuple[str, Upstream]]:
+        """Every provider that can be called."""
         for name, written in self._config.providers.items():
             path = f"providers.{name}"
-            if "/" in name:
-                self._error(path, "A provider's name has no `/`.")
             provider = self._plugins.get(written.kind)
             if provider is None:
-                hint = _near(written.kind, self._plugins)
-                self._error(f"{path}.kind", f"There is no kind of provider named {written.kind!r}.", hint)
+                message = f"There is no kind of provider named {written.kind!r}."
+                self._error(f"{path}.kind", message, _nearest(written.kind, self._plugins))
                 continue
             if provider.needs_credential and written.credential is None:
-                hint = "Write `credential: env:NAME` with the variable that holds it."
+                hint = "Write `credential: env:NAME` with the name of the variable that holds it."
                 self._error(f"{path}.credential", f"{provider.title} needs a credential.", hint)
-            base = self._base(name, written, provider)
-            dialects = self._dialects(path, written, provider)
+            dialects = self._dialects(f"{path}.dialects", written, provider)
+            base = self._base(f"{path}.base_url", name, written, provider)
             if base is not None:
                 yield name, self._upstream(name, written, provider, base, dialects)
 
@@ -135,20 +134,108 @@ class _Compiler:
             dialects=dialects,
         )
 
-    def _base(self, name: str, written: tree.Provider, provider: Provider) -> BaseUrl | None:
-        path = f"providers.{name}.base_url"
+    def _base(self, path: str, name: str, written: tree.Provider, provider: Provider) -> BaseUrl | None:
         url = written.base_url or self._base_urls.get(name) or provider.base_url
-        if url is None and written.kind == _HOSTED_KIND:
-            url = _NOT_STARTED
-            return BaseUrl(msgspec.structs.replace(_LOOPBACK.origin), _LOOPBACK.path)
         if url is None:
-            hint = "Write the URL that the provider's SDK takes."
+            if written.kind == _HOSTED_KIND:
+                return _NOT_STARTED
+            hint = "Write the URL that the provider's official SDK takes."
             self._error(path, f"A provider of kind {written.kind!r} needs a base URL.", hint)
             return None
         base = parse_base_url(url)
         if base.origin.scheme == "http" and not is_private_looking(base.origin.host):
-            message = (
-                "Prompts and the credential cross the network in clear: the URL is http and its host public."
-            )
-            self._warn(path, message, "Write https:// if the provider has it.")
+            message = "The URL is http and its host looks public: prompts and the credential travel in clear."
+            self._warn(path, message, "Write https:// if the provider offers it.")
         return base
+
+    def _dialects(self, path: str, written: tree.Provider, provider: Provider) -> tuple[str, ...]:
+        offered = tuple(dict.fromkeys(endpoint.dialect for endpoint in provider.endpoints))
+        if written.dialects is None:
+            return offered
+        for position, dialect in enumerate(written.dialects):
+            if dialect not in offered:
+                message = f"{provider.title} does not offer the dialect {dialect!r}."
+                self._error(f"{path}[{position}]", message, _nearest(dialect, offered))
+        return tuple(dialect for dialect in offered if dialect in written.dialects)
+
+    def routes(self) -> Iterator[tuple[str, routing.Route]]:
+        """Every route, with its deployments named."""
+        if not self._config.routes:
+            self._warn("routes", "There are no routes: no model can be called by name.")
+        for name, written in self._config.routes.items():
+            path = f"routes.{name}"
+            if name.startswith(_PASSTHROUGH):
+                message = f"Names that begin with `{_PASSTHROUGH}` stand for the providers' own paths."
+                self._error(path, message, "Give the route another name.")
+            route = routing.Route(
+                name=name,
+                deployments=tuple(_deployment(deployment) for deployment in written.deployments),
+                strategy=written.strategy,
+                retry=msgspec.convert(written.retry, routing.RetryPolicy, from_attributes=True),
+                timeouts=msgspec.convert(written.timeouts, routing.Timeouts, from_attributes=True),
+            )
+            self._check_deployments(path, route)
+            yield name, route
+
+    def _check_deployments(self, path: str, route: routing.Route) -> None:
+        if not route.deployments:
+            self._error(f"{path}.deployments", "The route leads nowhere.", "Give it at least one deployment.")
+        seen: dict[str, int] = {}
+        for position, deployment in enumerate(route.deployments):
+            place = f"{path}.deployments[{position}]"
+            if deployment.provider not in self._config.providers:
+                message = f"There is no provider named {deployment.provider!r}."
+                self._error(
+                    f"{place}.provider", message, _nearest(deployment.provider, self._config.providers)
+                )
+            if deployment.model == "*" and not route.is_wildcard:
+                message = "`*` forwards what the star of the route's name matched, and this name has none."
+                self._error(
+                    f"{place}.model", message, "Write the model's name, or end the route's name in `*`."
+                )
+            if (first := seen.setdefault(deployment.id, position)) != position:
+                message = f"The same provider and model stand in deployments[{first}]."
+                self._error(place, message, "Keep one of the two; use `weight` for shares.")
+
+    def keys(self) -> Iterator[VirtualKey]:
+        """The declared keys. Warns of globs that match nothing."""
+        names = Names([*self._config.routes, *(_PASSTHROUGH + name for name in self._config.providers)])
+        seen: dict[tuple[str, str], int] = {}
+        for position, written in enumerate(self._config.keys):
+            path = f"keys[{position}]"
+            digest = written.sha256.lower()
+            for field, value in (("name", written.name), ("sha256", digest)):
+                if (first := seen.setdefault((field, value), position)) != position:
+                    self._error(
+                        f"{path}.{field}", f"keys[{first}] has the same {field}.", "Each is used once."
+                    )
+            if not written.routes:
+                self._warn(path, "This key has no routes and may use none.", 'Write `routes: ["*"]` for all.')
+            for glob_position, glob in enumerate(written.routes):
+                if not names.has_match(glob):
+                    self._warn(f"{path}.routes[{glob_position}]", f"{glob!r} matches no route.")
+            yield VirtualKey(
+                id=f"cfg-{written.name}",
+                name=written.name,
+                digest=digest,
+                scheme="sha256",
+                team=written.team,
+                routes=written.routes,
+            )
+
+
+def _deployment(written: tree.Deployment) -> routing.Deployment:
+    """The deployment with its id, `provider/model`."""
+    return routing.Deployment(
+        id=f"{written.provider}/{written.model}",
+        provider=written.provider,
+        model=written.model,
+        weight=written.weight,
+    )
+
+
+def _nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"Did you mean `{near[0]}`?"
+    return f"Known: {', '.join(sorted(known)[:12])}." if known else "None is known."

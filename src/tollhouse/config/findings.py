@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from tollhouse.core.problem import ConfigProblem
+from tollhouse.core.problem import ConfigProblem, Severity
 
 Parts = tuple[str | int, ...]
 """A place in the tree: keys, and positions in lists."""
 
 MOST_PROBLEMS: Final = 100
-_PLAIN: Final = re.compile(r"[!-!#-&(-Z^-z|~]{1,200}")
-"""Visible ASCII without quotes, brackets, braces and backslash: needs no quoting in a path."""
+_PLAIN: Final = re.compile(r"[!#-&(-Z^-z|~…]{1,200}")
+"""Visible ASCII without quotes, brackets, braces and backslash: needs no quoting in a path;
+and the sign of what was left out."""
 
 
 _GLUED: Final = "credential:"
@@ -40,6 +42,16 @@ def _segment(key: str) -> str:
 def quoted(text: str) -> str:
     """A text as it may be shown: in quotes, without control characters, not endless."""
     return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
+
+
+def bounded(problems: Sequence[ConfigProblem]) -> tuple[ConfigProblem, ...]:
+    """The first hundred, errors before warnings, and how many there are besides."""
+    found = sorted(problems, key=lambda problem: problem.severity is Severity.WARNING)
+    kept, left_out = found[:MOST_PROBLEMS], found[MOST_PROBLEMS:]
+    if not left_out:
+        return tuple(kept)
+    message = f"{len(left_out)} more problems are not shown."
+    return (*kept, ConfigProblem(path="", message=message, severity=left_out[0].severity))
 
 
 class Findings:

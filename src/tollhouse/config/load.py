@@ -79,7 +79,9 @@ class _Walk:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
 
-    def read(self, node: Node, kind: inspect.Type, parts: Parts, line: int, notes: Notes) -> object:
+    def read(  # noqa: PLR0911 - one line a kind is the table
+        self, node: Node, kind: inspect.Type, parts: Parts, line: int, notes: Notes
+    ) -> object:
         match kind:
             case inspect.Metadata():
                 return self.read(node, kind.type, parts, line, kind.extra or notes)
@@ -98,7 +100,8 @@ class _Walk:
 
     def _struct(self, node: Node, kind: inspect.StructType, parts: Parts, line: int) -> object:
         if not isinstance(node, yaml_text.Mapping):
-            return self._not_a_mapping(node, parts, line)
+            self._not_a_mapping(node, parts, line)
+            return None
         fields = {field.name: field for field in kind.fields}
         values = {}
         for entry in node.entries:
@@ -125,7 +128,8 @@ class _Walk:
 
     def _dict(self, node: Node, kind: inspect.DictType, parts: Parts, line: int) -> object:
         if not isinstance(node, yaml_text.Mapping):
-            return self._not_a_mapping(node, parts, line)
+            self._not_a_mapping(node, parts, line)
+            return None
         self._check_count(len(node.entries), kind, parts, line)
         values = {}
         for entry in node.entries:
@@ -141,12 +145,12 @@ class _Walk:
             hint = "Write something under the key, or remove it."
         else:
             hint = "Write `key: value` lines, indented under it."
-        self._findings.add(parts, line, f"Expected keys with values, found {_found(node)}.", hint)
+        self._findings.add(parts, line, f"Expected keys with values, found {_kind(node)}.", hint)
 
     def _list(self, node: Node, kind: inspect.VarTupleType, parts: Parts, line: int) -> object:
         if not isinstance(node, yaml_text.Sequence):
             hint = "Write it in brackets, or as lines that begin with `- `."
-            self._findings.add(parts, line, f"Expected a list, found {_found(node)}.", hint)
+            self._findings.add(parts, line, f"Expected a list, found {_kind(node)}.", hint)
             return None
         self._check_count(len(node.items), kind, parts, line)
         return [
@@ -163,12 +167,12 @@ class _Walk:
             self._findings.add(parts, line, f"Expected at most {kind.max_length} here, found {count}.")
 
     def _scalar(self, node: Node, kind: inspect.Type, parts: Parts, line: int, notes: Notes) -> Value:
-        while isinstance(kind, inspect.Metadata):
-            kind, notes = kind.type, kind.extra or notes
+        if isinstance(kind, inspect.Metadata):
+            return self._scalar(node, kind.type, parts, line, kind.extra or notes)
         if not isinstance(node, Scalar):
             expected = notes.get("expected") or _expected(kind)
             self._findings.add(
-                parts, line, f"Expected {expected}, found {_found(node)}.", notes.get("hint", "")
+                parts, line, f"Expected {expected}, found {_kind(node)}.", notes.get("hint", "")
             )
             return None
         if fault := _fault(node, kind, notes):
@@ -177,7 +181,9 @@ class _Walk:
         return node.value
 
 
-def _fault(node: Scalar, kind: inspect.Type, notes: Notes) -> tuple[str, str] | None:
+def _fault(  # noqa: PLR0911 - one line a kind is the table
+    node: Scalar, kind: inspect.Type, notes: Notes
+) -> tuple[str, str] | None:
     """What is wrong with a value, and what to do."""
     value = node.value
     match kind:
@@ -204,8 +210,8 @@ def _fault(node: Scalar, kind: inspect.Type, notes: Notes) -> tuple[str, str] | 
 def _text_fault(node: Scalar, kind: inspect.StrType, notes: Notes) -> tuple[str, str] | None:
     text, expected = node.value, notes.get("expected") or "text"
     if not isinstance(text, str):
-        found = "something else" if notes.get("secret") else _found(node)
-        return f"Expected {expected}, found {found}.", "Put it in quotes." if text is not None else ""
+        may_be_quoted = text is not None and "check" not in notes
+        return f"Expected {expected}, found {_kind(node)}.", "Put it in quotes." if may_be_quoted else ""
     if kind.max_length is not None and len(text) > kind.max_length:
         return f"Expected at most {kind.max_length} letters, found {len(text)}.", ""
     if _CONTROL.search(text):
@@ -230,7 +236,7 @@ def _bounds_fault(number: float, kind: inspect.IntType | inspect.FloatType) -> t
     return None
 
 
-def _options(kind: inspect.EnumType | inspect.LiteralType) -> list[str | int]:
+def _options(kind: inspect.EnumType | inspect.LiteralType) -> list[Value]:
     return [member.value for member in kind.cls] if isinstance(kind, inspect.EnumType) else list(kind.values)
 
 
@@ -247,7 +253,8 @@ def _expected(kind: inspect.Type) -> str:
     return "text"
 
 
-def _found(node: Node) -> str:
+def _kind(node: Node) -> str:
+    """What stands there, without saying it: it may be a secret in the wrong place."""
     if not isinstance(node, Scalar):
         return "a list" if isinstance(node, yaml_text.Sequence) else "keys with values"
     match node.value:
@@ -256,5 +263,15 @@ def _found(node: Node) -> str:
         case bool():
             return "true" if node.value else "false"
         case str():
+            return "text"
+    return "a number"
+
+
+def _found(node: Scalar) -> str:
+    """What stands where a number or one of a few words belongs."""
+    match node.value:
+        case str():
             return f"the text {quoted(node.value)}"
+        case None | bool():
+            return _kind(node)
     return f"the number {node.value}"

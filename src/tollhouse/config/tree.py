@@ -5,8 +5,7 @@ here does not exist: an unknown key is an error. Fields are described by `msgspe
 
 * `expected`: what the value has to be, in words, where a pattern says it less kindly,
 * `hint`: what to do when the value is refused,
-* `check`: a function that raises ValueError with a sentence, for what a pattern cannot say,
-* `secret`: True where what was written must never be repeated.
+* `check`: a function that raises ValueError with a sentence, for what a pattern cannot say.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from tollhouse.core.routing import Replay, Strategy
 
 from .address import parse_base_url, parse_listen, parse_proxy
 
-SCHEMES: Final = ("env", "file")
-"""The schemes of secret references in this version."""
+STORE_URL: Final = r"^sqlite:///(?!:memory:$)[^\x00-\x1f\x7f?#]+$"
+"""What `store` must look like: a file, because several processes open it."""
 
 _TIMEOUTS: Final = routing.Timeouts()
 _RETRY: Final = routing.RetryPolicy()
@@ -81,12 +80,13 @@ Reference = Annotated[
         extra={
             "expected": "a reference to a secret, never the secret itself",
             "hint": "Write env:NAME for an environment variable or file:PATH for a file.",
-            "secret": True,
         },
     ),
 ]
-Url = Annotated[str, Meta(max_length=2048, extra={"check": parse_base_url})]
-ProxyUrl = Annotated[str, Meta(max_length=2048, extra={"check": parse_proxy})]
+Url = Annotated[
+    str, Meta(max_length=2048, extra={"check": parse_base_url, "expected": "an http or https URL"})
+]
+ProxyUrl = Annotated[str, Meta(max_length=2048, extra={"check": parse_proxy, "expected": "http://HOST:PORT"})]
 Dialects = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
 
 
@@ -98,7 +98,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             max_length=300,
             description="Where to listen: HOST:PORT, an IPv6 host in brackets. Port 0 takes a free one.",
-            extra={"check": parse_listen},
+            extra={"check": parse_listen, "expected": "HOST:PORT, such as 127.0.0.1:8080"},
         ),
     ] = "127.0.0.1:8080"
     workers: Annotated[
@@ -270,7 +270,6 @@ class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={
                 "expected": "a SHA-256 hash of 64 hex digits, never the key itself",
                 "hint": "printf %s KEY | sha256sum prints it. Quote it if it has digits only.",
-                "secret": True,
             },
         ),
     ]
@@ -303,14 +302,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     store: Annotated[
         str,
         Meta(
-            pattern=r"^sqlite:///(?!:memory:$)[^\x00-\x1f\x7f?#]+$",
+            pattern=STORE_URL,
             max_length=4096,
             description="The database of keys and books: `sqlite:///PATH`, four slashes for an absolute path. A "
             "relative one is relative to the folder of the configuration file.",
             extra={
                 "expected": "the URL of an SQLite file",
                 "hint": "Write sqlite:///tollhouse.db, or sqlite:////var/lib/tollhouse.db for an absolute path.",
-                "secret": True,
             },
         ),
     ] = "sqlite:///tollhouse.db"

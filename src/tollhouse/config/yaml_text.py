@@ -161,6 +161,7 @@ class _Composer:
         self._count(1, parts, line)
         if len(parts) > DEEPEST:
             self._too_deep(parts, line)
+        assert isinstance(event, yaml.NodeEvent)
         anchor = event.anchor
         if anchor is not None:
             self._anchors.pop(anchor, None)  # inside its own node the name stands for nothing
@@ -170,13 +171,14 @@ class _Composer:
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(event, events, parts, line)
         else:
+            assert isinstance(event, yaml.MappingStartEvent)
             node = self._mapping(event, events, parts, line)
         if anchor is not None:
             self._anchors[anchor] = node
         return node
 
     def _alias(self, event: yaml.AliasEvent, parts: Parts, line: int) -> Node:
-        node = self._anchors.get(event.anchor)
+        node = self._anchors.get(event.anchor or "")
         if node is None:
             self._give_up(
                 parts,
@@ -189,7 +191,7 @@ class _Composer:
             self._too_deep(parts, line)
         return node
 
-    def _scalar(self, event: yaml.ScalarEvent, parts: Parts, line: int) -> Value:
+    def _scalar(self, event: yaml.ScalarEvent, parts: Parts, line: int) -> Value:  # noqa: PLR0911 - a table
         text: str = event.value
         tag: str | None = event.tag
         if tag is None:
@@ -211,21 +213,25 @@ class _Composer:
         )
         return text
 
-    def _sequence(self, event: yaml.Event, events: Iterator[yaml.Event], parts: Parts, line: int) -> Sequence:
+    def _sequence(
+        self, event: yaml.SequenceStartEvent, events: Iterator[yaml.Event], parts: Parts, line: int
+    ) -> Sequence:
         self._check_tag(event, "seq", parts, line)
         items: list[Node] = []
-        while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            items.append(self._node(event, events, (*parts, len(items))))
+        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+            items.append(self._node(item, events, (*parts, len(items))))
         return Sequence(
             line, tuple(items), 1 + sum(map(_size, items)), 1 + max(map(_depth, items), default=0)
         )
 
-    def _mapping(self, event: yaml.Event, events: Iterator[yaml.Event], parts: Parts, line: int) -> Mapping:
+    def _mapping(
+        self, event: yaml.MappingStartEvent, events: Iterator[yaml.Event], parts: Parts, line: int
+    ) -> Mapping:
         self._check_tag(event, "map", parts, line)
         entries: dict[str, Entry] = {}
-        while not isinstance(event := next(events), yaml.MappingEndEvent):
-            key_line = _line(event)
-            key = self._key(event, events, parts, key_line)
+        while not isinstance(key_event := next(events), yaml.MappingEndEvent):
+            key_line = _line(key_event)
+            key = self._key(key_event, events, parts, key_line)
             node = self._node(next(events), events, (*parts, key))
             if key in entries:
                 self._findings.add(
@@ -244,23 +250,22 @@ class _Composer:
     def _key(self, event: yaml.Event, events: Iterator[yaml.Event], parts: Parts, line: int) -> str:
         """The text of a key. One that is not text is a problem, and read as the text it is written as."""
         node = self._node(event, events, (*parts, ""))
-        is_plain = isinstance(event, yaml.ScalarEvent) and event.implicit[0]
-        if is_plain and event.value == "<<":
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and event.value == "<<":
             self._findings.add(
                 parts,
                 line,
                 "YAML 1.2 has no merge keys (`<<`).",
                 "Write the keys out, or use an alias as a value.",
             )
-        if isinstance(node, Scalar):
-            if isinstance(node.value, str):
-                return node.value
-            written = event.value if isinstance(event, yaml.ScalarEvent) else str(node.value)
-            self._findings.add(parts, line, f"The key {quoted(written)} is not text.", "Put it in quotes.")
-            return str(written)
-        self._give_up(parts, line, "A key must be text, not a list or a mapping.")
+        if not isinstance(node, Scalar):
+            self._give_up(parts, line, "A key must be text, not a list or a mapping.")
+        if isinstance(node.value, str):
+            return node.value
+        written: str = event.value if isinstance(event, yaml.ScalarEvent) else str(node.value)
+        self._findings.add(parts, line, f"The key {quoted(written)} is not text.", "Put it in quotes.")
+        return written
 
-    def _check_tag(self, event: yaml.Event, kind: str, parts: Parts, line: int) -> None:
+    def _check_tag(self, event: yaml.CollectionStartEvent, kind: str, parts: Parts, line: int) -> None:
         if event.tag not in (None, "!", _TAG + kind):
             self._findings.add(
                 parts, line, "This tag (`!…`) is not supported here.", "Write the value without a tag."
@@ -282,7 +287,8 @@ class _Composer:
 
 
 def _line(event: yaml.Event) -> int:
-    return int(event.start_mark.line) + 1
+    assert event.start_mark is not None
+    return event.start_mark.line + 1
 
 
 def _size(node: Node) -> int:

@@ -32,7 +32,7 @@ class ConfigProblem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfigInvalid(Exception):
-    """The configuration cannot be used. `problems` holds everything that was found, warnings too; at least one error."""
+    """The configuration cannot be used. `problems` holds all that was found, warnings too; at least one error."""
 
     def __init__(self, problems: tuple[ConfigProblem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))

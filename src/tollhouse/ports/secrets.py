@@ -8,7 +8,7 @@ from tollhouse.core.secret import Secret
 
 
 class SecretUnavailable(Exception):
-    """The reference cannot be resolved now. The message says why and never shows a value."""
+    """The reference cannot be resolved now. The message says why and what to do, and never shows a value."""
 
 
 class SecretSource(Protocol):
@@ -19,3 +19,6 @@ class SecretSource(Protocol):
 
     def resolve(self, rest: str) -> Secret:
         """The secret behind what follows the colon. Raises: SecretUnavailable."""
+
+    def caution(self, rest: str) -> str | None:
+        """What is unwise about the way a secret is kept that can be resolved; None where nothing is known."""

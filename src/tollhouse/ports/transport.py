@@ -33,7 +33,8 @@ class Phase(StrEnum):
 
 class TransportError(Exception):
     """A call that failed below HTTP. `kind` is the clock that ran out, or `upstream_unavailable`, or
-    `upstream_invalid_response` where what came back is not HTTP; the message never holds a secret or a body."""
+    `upstream_invalid_response` where what came back is not HTTP, or `overloaded` where the transport has as many
+    connections as it may have; the message never holds a secret or a body."""
 
     def __init__(self, kind: ErrorKind, phase: Phase, message: str) -> None:
         super().__init__(message)
@@ -110,7 +111,11 @@ class Transport(Protocol):
     def bind(
         self, origin: Origin, credential: Credential | None = None, egress: Egress | None = None
     ) -> Target:
-        """A target to call. Raises ValueError if the credential belongs to another origin."""
+        """A target to call, with a pool of connections of its own: to be kept as long as it is called.
+
+        Raises: ValueError if the credential belongs to another origin or cannot stand in a header, if the origin or
+        the proxy is not one, if the CA file cannot be used.
+        """
 
     async def open(
         self, target: Target, request: UpstreamRequest, timeouts: Timeouts, deadline: float
@@ -118,7 +123,9 @@ class Transport(Protocol):
         """Send one request and wait for status and headers. Never sends twice, never follows a redirect.
 
         `deadline` is loop time. Uses the clocks connect_s, tls_s and first_header_s of `timeouts`.
-        Cancelling it closes the connection. Raises: TransportError.
+        Cancelling it closes the connection.
+
+        Raises: TransportError; ValueError when the request's method, path or headers are refused (nothing is sent).
         """
 
     async def close(self) -> None:

@@ -7,9 +7,10 @@ and the worker goes on without it for as long as those inside need.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -44,7 +45,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
     boot: Callable[[str], Boot]
     """The first word for a worker, by the name it is to write its journal under."""
-    spawn: Callable[[socket.socket], asyncio.Future[asyncio.subprocess.Process]]
+    spawn: Callable[[socket.socket], Awaitable[asyncio.subprocess.Process]]
     """Start a worker that holds this end of the link."""
     open_books: Callable[[], Books]
     """Runs on the books' own thread: loads the database library, migrates, opens. Raises: StoreUnavailable."""
@@ -146,10 +147,8 @@ class Keeper:
         process, link = self._process, self._link
         if process is None or process.returncode is not None or link is None:
             return
-        try:
+        with contextlib.suppress(ConnectionError):
             await link.send(Stop(self._orders.drain_s))
-        except ConnectionError:
-            pass
         try:
             await asyncio.wait_for(process.wait(), self._orders.drain_s + _GRACE_S)
         except TimeoutError:
@@ -172,13 +171,13 @@ class Keeper:
             if self._is_fresh:
                 self._log.error("store_unavailable", why=str(error))
             self._is_fresh = False
-            await self._tell(Freshness(False))
+            await self._tell(Freshness(is_fresh=False))
         except ConnectionError:
             pass  # the worker is dying; the next one gets everything
         else:
             if not self._is_fresh:
                 self._log.info("store_available")
-                await self._tell(Freshness(True))
+                await self._tell(Freshness(is_fresh=True))
             self._is_fresh = True
 
     async def _push_keys(self) -> None:
@@ -202,10 +201,8 @@ class Keeper:
 
     async def _tell(self, word: Freshness) -> None:
         if self._link is not None:
-            try:
+            with contextlib.suppress(ConnectionError):
                 await self._link.send(word)
-            except ConnectionError:
-                pass
 
     # -- the books
 

@@ -73,10 +73,10 @@ async def _obey(link: Link, workshop: Workshop) -> float:
                 if not keyring.is_loaded:
                     keyring.learn(workshop.declared_keys)
                 keyring.learn(keys)
-                keyring.set_freshness(True)
+                keyring.set_freshness(is_fresh=True)
                 await link.send(Applied(version))
             case Freshness(is_fresh=is_fresh):
-                keyring.set_freshness(is_fresh)
+                keyring.set_freshness(is_fresh=is_fresh)
             case Stop(drain_s=drain_s):
                 return drain_s
             case Boot():

@@ -57,7 +57,7 @@ class Keyring:
             self._entries[key.digest] = Entry(key, principal)
         self._is_loaded = True
 
-    def set_freshness(self, is_fresh: bool) -> None:  # noqa: FBT001 - a setter
+    def set_freshness(self, *, is_fresh: bool) -> None:
         """Whether the store could be asked lately: if not, an unknown key may just be a new one."""
         self._is_fresh = is_fresh
 

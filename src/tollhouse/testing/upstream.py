@@ -38,8 +38,7 @@ class AsyncScriptedUpstream:
         """`port` 0 takes a free one. With `require_key`, calls without that bearer credential get 401."""
         from tollhouse.bootstrap import mock_server  # noqa: PLC0415 - the rest of the kit goes without the house
 
-        self._server = mock_server(host, port)
-        self._server.require_key = require_key
+        self._server = mock_server(host, port, require_key=require_key)
 
     async def __aenter__(self) -> Self:
         """Raises: OSError, when the port is taken."""

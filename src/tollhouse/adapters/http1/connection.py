@@ -42,7 +42,6 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
-        "_head_bytes",
         "_headers",
         "_is_bodiless",
         "_is_kept",
@@ -58,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_timer",
         "_transport",
         "_wake_at",
+        "idle_since",
         "place",
     )
 
@@ -73,9 +73,10 @@ class Connection(asyncio.Protocol):
         self._answer: Http1Answer | None = None
         self._stage = _Stage.WHOLE
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
         self._quiet_bytes = 0
         """Received since the request, or since the head or the last piece of the body was complete."""
+        self.idle_since = 0.0
+        """Loop time; of meaning in the pool only."""
         self._is_bodiless = False
         self._is_kept = True
         self._is_paused = False
@@ -101,7 +102,7 @@ class Connection(asyncio.Protocol):
         answer = Http1Answer(self, self._loop, first_header_at, deadline)
         self._answer = answer
         self._stage = _Stage.NOTHING
-        self._head_bytes = 0
+        self._headers = []
         self._quiet_bytes = 0
         self._is_bodiless = is_bodiless
         if len(body) <= _JOINED_BYTES:
@@ -219,19 +220,10 @@ class Connection(asyncio.Protocol):
             raise _Refused("a second answer to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._stage is not _Stage.HEAD:
-            return  # trailers say nothing that is wanted here
-        self._head_bytes += len(name) + len(value) + 4
         headers = self._headers
-        if self._head_bytes > self._limits.head_bytes or len(headers) == self._limits.head_count:
-            raise _Refused(
-                f"its head is larger than {self._limits.head_bytes} bytes or {self._limits.head_count} lines"
-            )
-        name = name.lower()
-        value = value.strip()
-        if name == b"transfer-encoding" and value.lower() != b"chunked":
-            raise _Refused("its body is in a transfer encoding that was not asked for")
-        headers.append((name, value))
+        if len(headers) >= self._limits.head_count:
+            raise _Refused(f"it has more than {self._limits.head_count} headers")
+        headers.append((name.lower(), value.strip()))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -240,12 +232,22 @@ class Connection(asyncio.Protocol):
             return
         answer = self._answer
         assert answer is not None
+        headers = self._headers
+        self._check(headers)
         answer.status = status
-        answer.headers = self._headers
-        self._headers = []
+        answer.headers = headers
+        self._headers = []  # for trailers, which nobody here wants
         self._quiet_bytes = 0
         self._is_kept = self._parser.should_keep_alive() and not self._is_bodiless
         self._stage = _Stage.WHOLE if self._is_bodiless else _Stage.BODY
+
+    def _check(self, headers: list[tuple[bytes, bytes]]) -> None:
+        for name, value in headers:
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                raise _Refused("its body is in a transfer encoding that was not asked for")
+        most_bytes = self._limits.head_bytes
+        if self._quiet_bytes > most_bytes and sum(len(n) + len(v) + 4 for n, v in headers) > most_bytes:
+            raise _Refused(f"its head is larger than {most_bytes} bytes")
 
     def _interim(self, status: int) -> None:
         """Answers before the answer are passed over; their heads together count as one."""

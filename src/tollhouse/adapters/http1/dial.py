@@ -18,7 +18,7 @@ from tollhouse.ports.transport import Phase, TransportError
 
 from .connection import Connection
 from .reach import reach
-from .resolve import Resolver
+from .resolve import LookUp, Resolver
 from .target import Http1Target
 from .trust import explain
 
@@ -33,9 +33,9 @@ class Dialler:
 
     __slots__ = ("_loop", "_resolver")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, look_up: LookUp) -> None:
         self._loop = loop
-        self._resolver = Resolver(loop)
+        self._resolver = Resolver(loop, look_up)
 
     async def dial(self, target: Http1Target, timeouts: Timeouts, deadline: float) -> Connection:
         """A fresh connection. Raises: TransportError, always of phase `not_sent`."""

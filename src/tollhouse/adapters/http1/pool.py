@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import deque
 from typing import TYPE_CHECKING
 
 from tollhouse.core.errors import ErrorKind
@@ -24,7 +24,8 @@ class Pool:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._idle: OrderedDict[Connection, float] = OrderedDict()
+        self._idle: deque[Connection] = deque()
+        """Those that end while they are idle are found out when their turn comes."""
 
     def __len__(self) -> int:
         return len(self._idle)
@@ -32,13 +33,14 @@ class Pool:
     @property
     def oldest_since(self) -> float:
         """Loop time since when the oldest has been idle; infinite if there is none."""
-        return self._idle[next(iter(self._idle))] if self._idle else float("inf")
+        return self._idle[0].idle_since if self._idle else float("inf")
 
     def checkout(self, now: float) -> Connection | None:
         """A connection nothing bad is known of. Those found closed, spoiled or too old are closed on the way."""
-        while self._idle:
-            connection, since = self._idle.popitem()
-            if now - since < self._fleet.limits.idle_s and connection.is_usable:
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if now - connection.idle_since < self._fleet.limits.idle_s and connection.is_usable:
                 return connection
             connection.cut()
         return None
@@ -48,15 +50,19 @@ class Pool:
         if self._fleet.is_closed:
             connection.cut()
             return
-        if not self._idle:
+        idle = self._idle
+        if not idle:
             self._fleet.watch(self)
-        self._idle[connection] = now
-        if len(self._idle) > self._fleet.limits.idle_per_target:
+        connection.idle_since = now
+        idle.append(connection)
+        if len(idle) > self._fleet.limits.idle_per_target:
             self.drop_oldest()
 
-    def drop_oldest(self) -> None:
-        connection, _ = self._idle.popitem(last=False)
+    def drop_oldest(self) -> Connection:
+        """Close the one that has been idle longest."""
+        connection = self._idle.popleft()
         connection.cut()
+        return connection
 
     def expire(self, before: float) -> None:
         """Close what has been idle since before a moment."""
@@ -68,7 +74,6 @@ class Pool:
 
     def lost(self, connection: Connection) -> None:
         """The connection is gone, whatever it was doing."""
-        self._idle.pop(connection, None)
         self._fleet.lost(connection)
 
 
@@ -113,15 +118,15 @@ class Fleet:
             )
 
     def _make_room(self) -> None:
-        oldest = min(self._with_idle, key=lambda pool: pool.oldest_since, default=None)
-        if oldest is None or not oldest:
-            raise TransportError(
-                ErrorKind.OVERLOADED,
-                Phase.NOT_SENT,
-                f"All {self.limits.connections} upstream connections of this gateway process are busy. "
-                "Limit concurrency, or run more workers.",
-            )
-        oldest.drop_oldest()
+        while waiting := [pool for pool in self._with_idle if pool]:
+            if min(waiting, key=lambda pool: pool.oldest_since).drop_oldest() in self.live:
+                return
+        raise TransportError(
+            ErrorKind.OVERLOADED,
+            Phase.NOT_SENT,
+            f"All {self.limits.connections} upstream connections of this gateway process are busy. "
+            "Limit concurrency, or run more workers.",
+        )
 
     # -- growing old
 

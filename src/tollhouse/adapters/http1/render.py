@@ -6,11 +6,13 @@ import re
 
 from tollhouse.ports.transport import Credential, Origin, UpstreamRequest
 
-_METHOD = re.compile(rb"[A-Z]{1,16}")
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
-_PATH = re.compile(rb"/[!\"$-~]*")
-_UNSAFE = re.compile(rb"[\r\n\x00]")
-_HOST = re.compile(r"[0-9A-Za-z._-]+|[0-9A-Fa-f:.]+")
+_METHOD = re.compile(rb"[A-Z]{1,16}").fullmatch
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
+_PATH = re.compile(rb"/[!\"$-~]*").fullmatch
+_UNSAFE = re.compile(rb"[\r\n\x00]").search
+_HOST = re.compile(
+    r"(?:[0-9A-Za-z_-]{1,63}\.)*[0-9A-Za-z_-]{1,63}\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
+).fullmatch
 _OWN = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection"))
 """Headers the transport writes itself: given from outside, they would let a request be read in two ways."""
 _BODILESS = frozenset((b"GET", b"HEAD", b"DELETE", b"OPTIONS"))
@@ -21,7 +23,7 @@ def authority(origin: Origin) -> str:
     """`host` or `host:port` as it stands in a URL. Raises: ValueError when the origin cannot be one."""
     if origin.scheme not in _DEFAULT_PORTS:
         raise ValueError(f"The scheme {origin.scheme!r} is not one of http and https.")
-    if not _HOST.fullmatch(origin.host):
+    if not _HOST(origin.host):
         raise ValueError(
             f"{origin.host!r} is not a host name. International names must be given in their ASCII (xn--) form."
         )
@@ -34,7 +36,7 @@ def authority(origin: Origin) -> str:
 class Preamble:
     """The constant part of every request to one target: whom it is for and what opens the door."""
 
-    __slots__ = ("_constant", "_path_prefix", "_refused")
+    __slots__ = ("_constant", "_last_headers", "_last_lines", "_path_prefix", "_refused")
 
     def __init__(self, host: str, credential: Credential | None, path_prefix: str) -> None:
         """`path_prefix` makes the absolute form a plain proxy wants; empty otherwise.
@@ -47,6 +49,8 @@ class Preamble:
         if credential is not None:
             line = _credential_line(credential)
             self._refused = _OWN | {credential.header}
+        self._last_headers: tuple[tuple[bytes, bytes], ...] = ()
+        self._last_lines = b""
         self._constant = b" HTTP/1.1\r\nhost: " + host.encode("ascii") + b"\r\n" + line
 
     def __repr__(self) -> str:
@@ -55,26 +59,34 @@ class Preamble:
     def head(self, request: UpstreamRequest) -> bytes:
         """Everything up to the body. Raises: ValueError when the request would not say what it seems to say."""
         method = request.method
-        if not _METHOD.fullmatch(method) or method == b"CONNECT":
+        if not _METHOD(method) or method == b"CONNECT":
             raise ValueError(f"{method[:20]!r} is not a method that can be sent.")
-        if not _PATH.fullmatch(request.path):
+        if not _PATH(request.path):
             raise ValueError("The path must begin with a slash and be percent-encoded, without a fragment.")
-        parts = [method, b" ", self._path_prefix, request.path, self._constant]
-        for name, value in request.headers:
-            if name in self._refused or not _NAME.fullmatch(name):
+        if request.headers is not self._last_headers:  # most callers keep one tuple for all calls
+            self._last_lines = self._lines(request.headers)
+            self._last_headers = request.headers
+        length = (
+            b"content-length: %d\r\n" % len(request.body) if request.body or method not in _BODILESS else b""
+        )
+        return b"".join(
+            (method, b" ", self._path_prefix, request.path, self._constant, self._last_lines, length, b"\r\n")
+        )
+
+    def _lines(self, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+        parts: list[bytes] = []
+        for name, value in headers:
+            if name in self._refused or not _NAME(name):
                 raise ValueError(f"The header {name[:60]!r} cannot be set by a request.")
-            if _UNSAFE.search(value):
+            if _UNSAFE(value):
                 raise ValueError(f"The value of the header {name[:60]!r} holds a line break or a zero byte.")
             parts += (name, b": ", value, b"\r\n")
-        if request.body or method not in _BODILESS:
-            parts.append(b"content-length: %d\r\n" % len(request.body))
-        parts.append(b"\r\n")
         return b"".join(parts)
 
 
 def _credential_line(credential: Credential) -> bytes:
     name, value = credential.header, credential.value.reveal()
-    if name in _OWN or not _NAME.fullmatch(name):
+    if name in _OWN or not _NAME(name):
         raise ValueError(f"{name[:60]!r} is not a header a credential can travel in.")
     if not value.isascii() or not value.isprintable() or value != value.strip():
         raise ValueError(

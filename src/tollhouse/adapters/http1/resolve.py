@@ -6,8 +6,12 @@ import asyncio
 import ipaddress
 import socket
 from collections import OrderedDict
+from collections.abc import Callable
 
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+LookUp = Callable[[str, int], list[Address]]
+"""Blocking; at least one address, else OSError."""
 
 _FRESH_S = 5.0
 """How long an answer is used without asking again; the system's resolver keeps the real time to live."""
@@ -18,12 +22,13 @@ _MOST_ADDRESSES = 16
 
 
 class Resolver:
-    """Asks the system. Implemented on the loop's default executor, because `getaddrinfo` blocks."""
+    """Asks on the loop's default executor, because looking up blocks."""
 
-    __slots__ = ("_asking", "_known", "_loop")
+    __slots__ = ("_asking", "_known", "_look_up", "_loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, look_up: LookUp) -> None:
         self._loop = loop
+        self._look_up = look_up
         self._known: OrderedDict[tuple[str, int], tuple[float, list[Address]]] = OrderedDict()
         self._asking: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
 
@@ -48,7 +53,7 @@ class Resolver:
         """The answer that is on its way, or a new question. Whoever waits may leave without stopping it."""
         asked = self._asking.get(key)
         if asked is None:
-            asked = self._loop.run_in_executor(None, _look_up, *key)
+            asked = self._loop.run_in_executor(None, self._look_up, *key)
             self._asking[key] = asked
             asked.add_done_callback(lambda answer: self._answered(key, answer))
         return asked
@@ -73,7 +78,8 @@ def _literal(host: str, port: int) -> Address | None:
     return socket.AF_INET6, (host, port, 0, 0)
 
 
-def _look_up(host: str, port: int) -> list[Address]:
+def system_look_up(host: str, port: int) -> list[Address]:
+    """Ask the operating system; blocks. Raises: OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return interleave([(family, address) for family, _, _, _, address in found])  # type: ignore[misc]
 

@@ -21,6 +21,7 @@ from .connection import Connection
 from .dial import Dialler
 from .limits import STANDARD, Limits
 from .pool import Fleet
+from .resolve import LookUp, system_look_up
 from .target import Http1Target
 from .trust import Trust
 
@@ -30,10 +31,10 @@ _CLOSE_PATIENCE_S = 2.0
 class Http1Transport:
     """Implements ports.transport.Transport over HTTP/1.1. To be made inside the running loop it is for."""
 
-    def __init__(self, limits: Limits = STANDARD) -> None:
+    def __init__(self, limits: Limits = STANDARD, look_up: LookUp = system_look_up) -> None:
         self._loop = asyncio.get_running_loop()
         self._fleet = Fleet(self._loop, limits)
-        self._dialler = Dialler(self._loop)
+        self._dialler = Dialler(self._loop, look_up)
         self._trust = Trust()
 
     def bind(

@@ -19,6 +19,9 @@ from tollhouse.core.exchange import AttemptIntent, AuthEvent, Settlement
 
 _RETRY_S: Final = 0.5
 _MAX_KEPT_BYTES: Final = 16 << 20
+_SHARE: Final = 16
+"""A segment is at most this part of the folder's bound, so that the newest ones, which stay until they are full, cannot
+fill it by themselves; and this part more is kept free for notes when intents are refused."""
 
 Waiter = asyncio.Future[str | None]
 """Resolved with None when the intent is safe, else with the reason why it is not."""
@@ -29,9 +32,9 @@ class FileJournal:
     """Implements `ports.journal.Journal` on the running event loop. One per process; not for several threads.
 
     `writer` names the process, sorts by start time and is never used twice. With durability "power" an intent is safe
-    only after a group `fdatasync`. The folder holds at most about `max_bytes` (each writer looks once per MiB it
-    wrote); beyond that intents are refused, and notes may still use `reserve_bytes`. What cannot be written is kept,
-    up to `max_kept_notes` and 16 MiB, the oldest first, and tried again twice a second.
+    only after a group `fdatasync`. The folder holds about `max_bytes` (a writer looks once per MiB it wrote); beyond
+    that intents are refused, and notes may still use a sixteenth more. What cannot be written is kept, up to
+    `max_kept_notes` and 16 MiB, the oldest first, and tried again twice a second; on closing, whatever the folder holds.
 
     Raises (on construction): OSError if the folder cannot be used, FileExistsError if the writer's name is taken.
     """
@@ -44,7 +47,6 @@ class FileJournal:
         durability: Literal["process", "power"] = "process",
         segment_bytes: int = 8 << 20,
         max_bytes: int = 1 << 30,
-        reserve_bytes: int = 64 << 20,
         max_kept_notes: int = 10_000,
         write: WriteCall = os.write,
     ) -> None:
@@ -55,12 +57,12 @@ class FileJournal:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         is_power_safe = durability == "power"
         self._lock_fd = hold(folder / (writer + LOCK_SUFFIX))
+        segment_bytes = min(segment_bytes, max_bytes // _SHARE)
         self._appender = SegmentAppender(
             folder, writer, segment_bytes=segment_bytes, is_synced=is_power_safe, write=write
         )
         self._folder_size = FolderSize(folder)
         self._max_bytes = max_bytes
-        self._reserve_bytes = reserve_bytes
         self._max_kept_notes = max_kept_notes
         self._encode = msgspec.msgpack.Encoder().encode
         self._queue: Queue = []
@@ -166,7 +168,7 @@ class FileJournal:
         queue, self._queue, self._queue_bytes = self._queue, [], 0
         if not queue:
             return None
-        reason = None if now is None else self._why_full(self._max_bytes + self._reserve_bytes, now)
+        reason = None if now is None else self._why_full(self._max_bytes + self._max_bytes // _SHARE, now)
         count = 0
         if reason is None:
             frames = [framed for framed, _ in queue]

@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._host = host
         self._loop = loop
         self._parser = httptools.HttpRequestParser(self)
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport
         self._number = 0
         self._waiting: deque[tuple[Call, bool]] = deque()
         self._actions: Iterator[Action] | None = None
@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         if self._headers.get("expect", "").lower() == "100-continue" and self._actions is None:
-            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
             action = next(self._actions, None)
             match action:
                 case Send():
-                    self._write(action.payload)
+                    self._transport.write(action.payload)
                 case Wait():
                     self._timer = self._loop.call_later(action.duration_s, self._resume)
                     return
@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
             call = Call(number=0, method="", path="", headers={})
             for action in course.refuse(call, refused):
                 assert isinstance(action, Send)
-                self._write(action.payload)
+                self._transport.write(action.payload)
         self._finish(Fate.CUT)
         self._close()
 
@@ -223,23 +223,16 @@ class Connection(asyncio.Protocol):
         self._finish(Fate.STOPPED)
         self._abort()
 
-    def _write(self, payload: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(payload)
-
     def _close(self) -> None:
         self._is_over = True
-        if self._transport is not None:
-            self._transport.close()
+        self._transport.close()
 
     def _abort(self) -> None:
         self._is_over = True
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def _reset(self) -> None:
         """Closing with a linger time of zero makes the kernel send RST in place of FIN."""
-        assert self._transport is not None
         shared = self._transport.get_extra_info("socket")
         with socket.socket(fileno=os.dup(shared.fileno())) as own:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

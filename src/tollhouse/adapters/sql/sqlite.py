@@ -14,7 +14,7 @@ from tollhouse.ports.store import StoreUnavailable
 
 _BUSY_S: Final = 10.0
 _MEANINGS: Final = {
-    "SQLITE_BUSY": f"another process has kept it locked for {_BUSY_S:.0f} seconds. Stop that process or try again.",
+    "SQLITE_BUSY": "another process keeps it locked. Stop that process, or try again.",
     "SQLITE_LOCKED": "another connection has locked it. Try again.",
     "SQLITE_CORRUPT": "the file is damaged. Restore a backup, or move the file away to begin with empty books.",
     "SQLITE_NOTADB": "the file is not an SQLite database. Name another file, or move this one away.",
@@ -43,12 +43,12 @@ def database_path(url: URL, folder: Path) -> Path:
     return folder / url.database
 
 
-def sqlite_engine(path: Path) -> Engine:
+def sqlite_engine(path: Path, *, busy_s: float = _BUSY_S) -> Engine:
     """Connections in WAL mode with a bounded wait for locks. Transactions begin as we say, not as the driver guesses:
     one that writes takes its lock at once, so that it waits in line instead of failing half-way."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": _BUSY_S, "isolation_level": None},
+        connect_args={"timeout": busy_s, "isolation_level": None},
         hide_parameters=True,
         pool_size=2,
         max_overflow=2,

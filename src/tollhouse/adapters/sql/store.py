@@ -125,7 +125,13 @@ class SqlStore:
             self._engine.connect().execution_options(is_writing=True) as connection,
             connection.begin(),
         ):
-            yield connection
+            try:
+                yield connection
+            except (
+                OverflowError,
+                ValueError,
+            ) as fault:  # raised by the driver, or by us, before the database saw it
+                raise StoreRefused(f"the database {self._place} cannot hold a value of this row") from fault
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -134,8 +140,6 @@ class SqlStore:
             yield
         except (IntegrityError, DataError) as fault:
             raise StoreRefused(f"the database {self._place} does not take this row: {fault.orig}") from fault
-        except (OverflowError, UnicodeEncodeError) as fault:
-            raise StoreRefused(f"the database {self._place} cannot hold a value of this row") from fault
         except (DBAPIError, sqlite3.Error, OSError) as fault:
             cause = fault.orig if isinstance(fault, DBAPIError) and fault.orig is not None else fault
             raise StoreUnavailable(f"the database {self._place} cannot be used: {meaning(cause)}") from fault

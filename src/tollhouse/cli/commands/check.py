@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from tollhouse.bootstrap import read_config
 from tollhouse.cli.exit_status import CommandFailed, ExitStatus
 from tollhouse.cli.output import complain, document, line, problems
-from tollhouse.config.load import ConfigInvalid
 from tollhouse.config.schema import json_schema
+from tollhouse.core.problem import ConfigInvalid
 
 
 def check(

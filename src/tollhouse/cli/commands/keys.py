@@ -44,7 +44,7 @@ def create_key(
     name
         What people call it; need not be unique.
     route
-        A route the key may use, or a glob such as `gpt-*`; may be given several times. A key without routes may use none.
+        A route the key may use, or a glob such as `gpt-*`; may be given several times. Without any, it may use none.
     team
         A label the books can be read by.
     expires

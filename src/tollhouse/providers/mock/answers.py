@@ -1,7 +1,8 @@
 """The mock's answers: bodies and frames in OpenAI's shape, the same for the same question.
 
-Tokens are words. A prompt's tokens are the words of all its texts; an answer's tokens are its chunks of content, and a
-chunk is one word unless the script sizes it otherwise. Ids end in the number of the call, times are fixed.
+Tokens are words, told by the spaces between them. A prompt's tokens are the words of all its texts; an answer's tokens
+are its chunks of content, and a chunk is one word unless the script sizes it otherwise. Ids end in the number of the
+call, times are fixed.
 """
 
 from __future__ import annotations

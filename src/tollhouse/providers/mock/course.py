@@ -16,7 +16,7 @@ from . import answers
 from .questions import Call, Question, Refused, read
 from .script import Fault, Script
 
-MIDWAY_PAUSE_S: Final = 0.02
+MIDWAY_PAUSE_S: Final = 0.05
 """Before a reset in the middle: a reset may overtake bytes the client has not read yet."""
 GARBAGE: Final = b"\x16\x03\x01 this is not HTTP \x00\xff\r\n\r\n"
 _PAGE: Final = (

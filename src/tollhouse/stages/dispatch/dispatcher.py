@@ -125,9 +125,11 @@ class Dispatcher:
             await self._journal.write_ahead(
                 AttemptIntent(exchange=passage.record(), attempt=attempt.record())
             )
+        except GatewayError:
+            passage.attempts.pop()  # nothing was written and nothing will be sent: there was no attempt
+            raise
         except BaseException:
-            # Nothing was sent, so there was no attempt.
-            passage.attempts.pop()
+            self._end(attempt, Outcome.CLIENT_GONE, estimated=False)  # written, but not sent
             raise
         return attempt
 

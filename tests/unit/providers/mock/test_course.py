@@ -116,7 +116,7 @@ def test_stream_is_ended_by_the_connection_when_the_client_speaks_http_1_0():
 
 def test_every_chunk_is_an_action_of_its_own_with_the_pauses_between():
     actions = course(chat(stream=True), chunks=3, first_token_delay_s=0.5, chunk_delay_s=0.1, delay_s=2)
-    assert [action for action in others(actions)] == [Wait(2.0), Wait(0.5), Wait(0.1), Wait(0.1)]
+    assert others(actions) == [Wait(2.0), Wait(0.5), Wait(0.1), Wait(0.1)]
     assert actions[0] == Wait(2.0)
     assert isinstance(actions[1], Send)
     assert actions[2] == Wait(0.5)

@@ -1,0 +1,33 @@
+"""What a text must be like to be used as a secret: it will stand in a header."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tollhouse.core.secret import Secret
+from tollhouse.ports.secrets import SecretUnavailable
+
+LARGEST_BYTES: Final = 64 * 1024
+
+
+def sound_secret(text: str, origin: str) -> Secret:
+    """The text as a secret, without the line ends at its end.
+
+    `origin` names where it came from, such as "The variable X". Raises: SecretUnavailable.
+    """
+    text = text.rstrip("\r\n")
+    if not text.strip():
+        raise SecretUnavailable(f"{origin} is empty. Put the secret there.")
+    if len(text) > LARGEST_BYTES:
+        raise SecretUnavailable(
+            f"{origin} holds more than {LARGEST_BYTES} bytes. A secret is one short line."
+        )
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise SecretUnavailable(f"{origin} holds control characters or several lines. Put one line there.")
+    if not text.isascii():
+        raise SecretUnavailable(
+            f"{origin} holds letters that are not ASCII, which no credential has. Copy the secret again."
+        )
+    if text != text.strip():
+        raise SecretUnavailable(f"{origin} begins or ends with a space. Remove it.")
+    return Secret(text)

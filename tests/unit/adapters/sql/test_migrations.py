@@ -1,0 +1,119 @@
+"""The migrations and the tables say the same, in both directions, whoever runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from tollhouse.adapters.sql import open_store
+from tollhouse.adapters.sql.migrate import SCRIPTS, configuration, migrate, revision
+from tollhouse.adapters.sql.sqlite import sqlite_engine
+from tollhouse.adapters.sql.tables import HEAD, METADATA
+from tollhouse.ports.store import StoreUnavailable
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = sqlite_engine(tmp_path / "books.db")
+    yield made
+    made.dispose()
+
+
+def differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+
+
+def test_tables_are_those_that_the_migrations_make(engine: Engine) -> None:
+    migrate(engine)
+    with engine.connect() as connection:
+        assert differences(connection) == []
+        columns = {
+            table.name: [column["name"] for column in inspect(connection).get_columns(table.name)]
+            for table in METADATA.sorted_tables
+        }
+    assert columns == {table.name: table.columns.keys() for table in METADATA.sorted_tables}
+
+
+def test_head_is_the_newest_migration() -> None:
+    assert ScriptDirectory(str(SCRIPTS)).get_current_head() == HEAD
+
+
+def test_schema_can_be_taken_down_and_built_again(engine: Engine) -> None:
+    migrate(engine)
+    with engine.begin() as connection:
+        command.downgrade(configuration(connection), "base")
+    with engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+        assert revision(connection) is None
+    migrate(engine)
+    with engine.connect() as connection:
+        assert revision(connection) == HEAD
+        assert differences(connection) == []
+
+
+def test_failed_migration_leaves_nothing_behind(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE attempts (mine TEXT)"))
+    store = open_store("sqlite:///books.db", Path(str(engine.url.database)).parent)
+    with pytest.raises(StoreUnavailable, match="already exists"):
+        store.prepare()
+    store.close()
+    with engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["attempts"]
+
+
+def test_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    store = open_store("sqlite:///books.db", tmp_path)
+    store.prepare()
+    engine = sqlite_engine(tmp_path / "books.db")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(StoreUnavailable, match="newer version of Tollhouse"):
+        store.prepare()
+    store.close()
+
+
+PREPARE = """
+import sys
+from pathlib import Path
+from tollhouse.adapters.sql import open_store
+store = open_store("sqlite:///books.db", Path(sys.argv[1]))
+store.prepare()
+print("alembic" in sys.modules, store.keys_version())
+store.close()
+"""
+
+
+def prepare_elsewhere(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PREPARE, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_processes_that_start_at_once_prepare_one_store(tmp_path: Path) -> None:
+    starting = [prepare_elsewhere(tmp_path) for _ in range(5)]
+    answers = [process.communicate(timeout=60)[0].split()[-1:] for process in starting]
+    assert answers == [["0"]] * 5
+    assert [process.returncode for process in starting] == [0] * 5
+
+
+def test_prepared_store_is_opened_without_the_migration_library(tmp_path: Path) -> None:
+    store = open_store("sqlite:///books.db", tmp_path)
+    store.prepare()
+    store.close()
+    process = prepare_elsewhere(tmp_path)
+    assert process.communicate(timeout=60)[0].split() == ["False", "0"]
