@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from tollhouse.bootstrap import CannotServe, Environment, open_house, serve_house
+from tollhouse.config.address import parse_listen
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.ids import key_hint, time_ordered_id, virtual_key_text
 from tollhouse.stages.authenticate import key_digest
@@ -26,7 +27,7 @@ def main() -> int:
     environment = Environment(variables=dict(os.environ))
     try:
         key = make_key(config, environment)
-        listen = os.environ.get("DEMO_LISTEN")
+        listen = parse_listen(os.environ["DEMO_LISTEN"]) if "DEMO_LISTEN" in os.environ else None
         serve_house(
             config, environment, listen, warn=lambda _: None, on_ready=lambda address: show(address, key)
         )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from tollhouse.adapters.system import MasterKeyUnusable, SystemClock, load_master_key
+from tollhouse.config.address import Listen
 from tollhouse.config.compile import compile as compile_config
 from tollhouse.config.snapshot import Snapshot, from_wire, to_wire
 from tollhouse.config.tree import Config, references
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 MASTER_KEY_FILE: Final = "tollhouse.master-key"
 _LOCK_FILE: Final = "keeper.lock"
+_BACKLOG: Final = 4096
 _WORKER: Final = "from tollhouse.bootstrap import run_worker; run_worker()"
 
 
@@ -83,6 +85,7 @@ def read_config(path: Path, environment: Environment | None = None) -> Loaded:
         snapshot = compile_config(config, load_plugins().providers, folder=str(path.resolve().parent))
     except ConfigInvalid as invalid:
         raise ConfigInvalid(locate(text, invalid.problems)) from None
+    snapshot = msgspec.structs.replace(snapshot, warnings=locate(text, snapshot.warnings))
     return Loaded(config, snapshot, path.resolve().parent)
 
 
@@ -187,7 +190,7 @@ def mock_server(host: str = "127.0.0.1", port: int = 0, *, require_key: str | No
 def serve_house(
     path: Path,
     environment: Environment,
-    listen: str | None,
+    listen: Listen | None,
     *,
     warn: Callable[[tuple[ConfigProblem, ...]], None],
     on_ready: Callable[[str], None] | None = None,
@@ -204,7 +207,7 @@ def serve_house(
     journal_folder = _journal_folder(loaded)
     with (
         _only_keeper(journal_folder) as is_ours,
-        _listener(listen or loaded.config.server.listen) as listener,
+        _listener(listen or loaded.snapshot.listen) as listener,
     ):
         if not is_ours:
             raise CannotServe(
@@ -232,18 +235,16 @@ def _secrets(loaded: Loaded, environment: Environment) -> Mapping[str, Secret]:
 
 
 @contextmanager
-def _listener(listen: str) -> Iterator[socket.socket]:
-    host, _, port = listen.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _listener(listen: Listen) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((host, int(port)))
-            listener.listen(4096)
-        except (OSError, ValueError, OverflowError) as error:
+            listener.bind((listen.host, listen.port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
             raise CannotServe(
-                f"Cannot listen on {listen}: {getattr(error, 'strerror', None) or error}.",
+                f"Cannot listen on {listen.host} port {listen.port}: {error.strerror or error}.",
                 "Free the address, or choose another with --listen or server.listen.",
             ) from error
         listener.settimeout(0.0)

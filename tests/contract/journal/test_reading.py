@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 import uvloop
+
 from contract.journal.reading import everything
 from contract.store.samples import intent, settlement
-
 from tollhouse.adapters.journal import FileJournal, FileJournalReader
 from tollhouse.adapters.journal.framing import HEADER, frame
 from tollhouse.core.exchange import JournalEntry

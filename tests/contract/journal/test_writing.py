@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import uvloop
-from contract.journal.reading import everything
-from contract.store.samples import auth_event, intent, settlement
 from msgspec.structs import replace
 
+from contract.journal.reading import everything
+from contract.store.samples import auth_event, intent, settlement
 from tollhouse.adapters.journal import FileJournal, FileJournalReader
 from tollhouse.core.errors import ErrorKind, GatewayError
 
@@ -272,11 +272,10 @@ def test_full_folder_refuses_intents_takes_notes_and_opens_again_when_segments_g
 ) -> None:
     async def work(journal: FileJournal) -> None:
         number = 0
-        with pytest.raises(GatewayError) as caught:
-            while number < 1000:
-                await journal.write_ahead(intent(number))
-                number += 1
-        assert caught.value.kind is ErrorKind.OVERLOADED
+        while journal.written_bytes < 32_768:
+            await journal.write_ahead(intent(number))
+            number += 1
+        assert (await refused(journal)).kind is ErrorKind.OVERLOADED
         journal.note(settlement(0))
         await turn()
         assert journal.entries == number + 1, "notes have room of their own"
@@ -381,3 +380,40 @@ def test_journal_is_for_its_owners_eyes_only(folder: Path) -> None:
     run(folder, work)
     assert folder.stat().st_mode & 0o077 == 0
     assert {path.stat().st_mode & 0o077 for path in folder.iterdir()} == {0}
+
+
+def test_segment_that_cannot_be_begun_refuses_intents_and_is_tried_again(
+    folder: Path, reader: FileJournalReader
+) -> None:
+    async def work(journal: FileJournal) -> None:
+        moved = folder.rename(folder.with_name("moved"))
+        journal.note(settlement(1))
+        assert os.strerror(errno.ENOENT) in (await refused(journal)).message
+        moved.rename(folder)
+        await until(lambda: journal.entries == 1)
+        await journal.write_ahead(intent(2))
+
+    run(folder, work)
+    assert everything(reader) == ([settlement(1), intent(2)], [])
+
+
+def test_write_that_takes_nothing_counts_as_a_full_disk(folder: Path) -> None:
+    async def work(journal: FileJournal) -> None:
+        assert os.strerror(errno.ENOSPC) in (await refused(journal)).message
+
+    run(folder, work, write=lambda fd, block: 0)
+
+
+def test_who_waits_is_told_when_the_last_sync_fails(folder: Path) -> None:
+    async def work(journal: FileJournal) -> None:
+        await journal.write_ahead(intent(1))
+        waiting = asyncio.ensure_future(journal.write_ahead(intent(2)))
+        await asyncio.sleep(0)
+        moved = folder.rename(folder.with_name("moved"))
+        journal.close()
+        moved.rename(folder)
+        with pytest.raises(GatewayError) as caught:
+            await waiting
+        assert caught.value.kind is ErrorKind.OVERLOADED
+
+    run(folder, work, durability="power")

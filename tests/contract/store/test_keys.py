@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from contract.store.samples import AT, key
 from msgspec.structs import replace
 
+from contract.store.samples import AT, key
 from tollhouse.ports.store import Store, StoreRefused
 
 

@@ -7,11 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from contract.store.samples import attempt, auth_event, batch, exchange_id, opened, settled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from contract.store.samples import attempt, auth_event, batch, exchange_id, opened, settled
 from tollhouse.core.exchange import AttemptRecord, Caller, ExchangeRecord, Outcome
 from tollhouse.core.operation import Operation
 from tollhouse.core.usage import Usage, UsageSource

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from contract.store.samples import AT, DAY_S, attempt, batch, opened, settled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contract.store.samples import AT, DAY_S, attempt, batch, opened, settled
 from tollhouse.core.exchange import Caller, ExchangeRecord, Outcome
 from tollhouse.core.usage import Usage
 from tollhouse.ports.store import Store, UsageRow

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from contract.transport.rig import CALM, GET, Bench, Rig, reads, settles, whole
-from contract.transport.upstream import CHUNKED, OK, Script, Wire, answering, closing_after
+from contract.transport.upstream import CHUNKED, OK, Script, Wire, answering, closing_after, full_backlog
 from tollhouse.core.errors import ErrorKind
 from tollhouse.core.routing import Timeouts
 from tollhouse.ports.transport import Origin, Phase, TransportError, UpstreamRequest
@@ -437,24 +437,10 @@ def test_clock_of_one_read_does_not_run_between_reads(rig: Rig) -> None:
     rig.run(scenario)
 
 
-def _full_backlog() -> tuple[socket.socket, list[socket.socket]]:
-    """A listener that takes no more: further connections get no reply at all."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    waiting = []
-    for _ in range(4):
-        each = socket.socket()
-        each.setblocking(False)
-        each.connect_ex(listener.getsockname())
-        waiting.append(each)
-    return listener, waiting
-
-
 @pytest.mark.parametrize("limit", ["connect", "total"])
 def test_call_is_not_sent_when_connecting_takes_too_long(rig: Rig, limit: str) -> None:
     async def scenario(bench: Bench) -> None:
-        listener, waiting = _full_backlog()
+        listener, waiting = full_backlog()
         try:
             target = bench.transport.bind(Origin("http", "127.0.0.1", listener.getsockname()[1]))
             await asyncio.sleep(0.05)

@@ -122,3 +122,17 @@ def closing_after(*pieces: bytes) -> Script:
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def full_backlog() -> tuple[socket.socket, list[socket.socket]]:
+    """A listener that takes no more: further connections get no reply at all."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    waiting = []
+    for _ in range(4):
+        each = socket.socket()
+        each.setblocking(False)
+        each.connect_ex(listener.getsockname())
+        waiting.append(each)
+    return listener, waiting

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from contract.store.samples import AT, attempt, auth_event, intent, opened, settled, settlement
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from contract.store.samples import AT, attempt, auth_event, intent, opened, settled, settlement
 from tollhouse.core.exchange import AttemptRecord, AuthEvent, ExchangeRecord, JournalEntry, Outcome
 from tollhouse.ports.journal import JournalFault, Segment, SegmentRead
 from tollhouse.ports.store import FeedBatch, FeedPosition, StoreRefused, StoreUnavailable

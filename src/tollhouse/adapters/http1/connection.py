@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from enum import Enum, auto
 from typing import cast
 
@@ -158,9 +159,8 @@ class Connection(asyncio.Protocol):
     # -- the loop's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(
-            "asyncio.Transport", transport
-        )  # uvloop's are not of the class, only of the kind
+        # uvloop's transports are not of this class, only of its kind.
+        self._transport = cast("asyncio.Transport", transport)
         self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
         self._pool.opened(self)
 
@@ -284,7 +284,11 @@ class Connection(asyncio.Protocol):
     def _ends_with_connection(self) -> bool:
         """Whether the body has no length of its own, so that the end of the connection is its proper end."""
         assert self._answer is not None
-        return not any(name in (b"content-length", b"transfer-encoding") for name, _ in self._answer.headers)
+        if any(name in (b"content-length", b"transfer-encoding") for name, _ in self._answer.headers):
+            return False
+        assert self._transport is not None
+        tls = self._transport.get_extra_info("ssl_object")
+        return tls is None or _is_closed_properly(tls)
 
     def _invalid(self, error: Exception) -> None:
         reason = error.__context__ if isinstance(error.__context__, _Refused) else error
@@ -297,3 +301,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
+
+
+def _is_closed_properly(tls: ssl.SSLObject) -> bool:
+    """Whether the upstream said goodbye inside TLS. Without it, anybody on the way could have cut the body short; not
+    every event loop tells the two apart."""
+    try:
+        return not tls.read(1)
+    except ssl.SSLError:
+        return False

@@ -94,9 +94,9 @@ class Dialler:
                 answer += piece
         except OSError as error:
             raise _not_sent(f"{hop} broke the connection when asked for {target.place}.") from error
-        head, _, rest = answer.partition(b"\r\n\r\n")
+        head, end, rest = answer.partition(b"\r\n\r\n")
         status = _TUNNEL_STATUS.match(head + b"\r")
-        if status is None or (rest and status[1].startswith(b"2")):
+        if status is None or not end or (rest and status[1].startswith(b"2")):
             raise _not_sent(f"{hop} does not speak HTTP as a proxy should.")
         if not status[1].startswith(b"2"):
             raise _not_sent(f"{hop} refused the way to {target.place} with status {status[1].decode()}.")

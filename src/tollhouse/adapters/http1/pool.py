@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 _SWEEPS_PER_LIFE = 4
+_CLOSED = "The gateway is shutting down: it ends the calls that are left and makes no new ones."
 
 
 class Pool:
@@ -111,11 +112,7 @@ class Fleet:
     def refuse_if_closed(self) -> None:
         """Raises: TransportError, once the transport has been closed."""
         if self.is_closed:
-            raise TransportError(
-                ErrorKind.UPSTREAM_UNAVAILABLE,
-                Phase.NOT_SENT,
-                "The gateway is shutting down and makes no new calls.",
-            )
+            raise TransportError(ErrorKind.UPSTREAM_UNAVAILABLE, Phase.NOT_SENT, _CLOSED)
 
     def _make_room(self) -> None:
         while waiting := [pool for pool in self._with_idle if pool]:
@@ -160,7 +157,7 @@ class Fleet:
             self._sweeper = None
         self._emptied.clear()
         for connection in tuple(self.live):
-            connection.cut()
+            connection.fail(ErrorKind.UPSTREAM_UNAVAILABLE, _CLOSED)
         if self.live:
             async with asyncio.timeout(patience_s):
                 await self._emptied.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from tollhouse.ports.transport import Credential, Origin, UpstreamRequest
 
@@ -16,7 +17,7 @@ _HOST = re.compile(
 _OWN = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection"))
 """Headers the transport writes itself: given from outside, they would let a request be read in two ways."""
 _BODILESS = frozenset((b"GET", b"HEAD", b"DELETE", b"OPTIONS"))
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def authority(origin: Origin) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Final
 
 _UNKNOWN_ISSUER = "its certificate is from an issuer that is not trusted here; a private CA needs a CA file"
 _WRONG_HOST = "its certificate is for another host; check the base URL"
-_VERDICTS = {
+_VERDICTS: Final = {
     9: "its certificate is not valid yet; is this machine's clock right?",
     10: "its certificate has expired; it must be renewed there (or this machine's clock is wrong)",
     62: _WRONG_HOST,

@@ -34,7 +34,8 @@ class FileJournal:
     `writer` names the process, sorts by start time and is never used twice. With durability "power" an intent is safe
     only after a group `fdatasync`. The folder holds about `max_bytes` (a writer looks once per MiB it wrote); beyond
     that intents are refused, and notes may still use a sixteenth more. What cannot be written is kept, up to
-    `max_kept_notes` and 16 MiB, the oldest first, and tried again twice a second; on closing, whatever the folder holds.
+    `max_kept_notes` and 16 MiB, the oldest first, and tried again twice a second; the last time, on closing, whatever
+    the folder holds.
 
     Raises (on construction): OSError if the folder cannot be used, FileExistsError if the writer's name is taken.
     """

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tollhouse.bootstrap import serve_house
-from tollhouse.cli.exit_status import ExitStatus
+from tollhouse.cli.exit_status import CommandFailed, ExitStatus
 from tollhouse.cli.output import problems
 from tollhouse.cli.settings import find_settings
+from tollhouse.config.address import parse_listen
 
 
 def serve(*, config: Path | None = None, listen: str | None = None) -> int:

@@ -32,25 +32,30 @@ def test_lock_in_a_missing_folder_cannot_be_created(tmp_path: Path) -> None:
         pass
 
 
-def test_holder_has_a_lock_that_others_see_however_often_it_was_tidied_away(tmp_path: Path) -> None:
-    path = tmp_path / "w.lock"
+def test_newborn_writer_has_a_lock_that_others_see_however_eagerly_dead_ones_are_tidied_away(
+    tmp_path: Path,
+) -> None:
     is_over = threading.Event()
+    tidied = []
 
     def tidy() -> None:
         while not is_over.is_set():
-            with taken(path, creates=False) as had:
-                if had:
-                    path.unlink(missing_ok=True)
+            for path in tmp_path.glob("*.lock"):
+                with taken(path, creates=False) as had:
+                    if had:
+                        path.unlink(missing_ok=True)
+                        tidied.append(path)
 
     tidying = threading.Thread(target=tidy)
     tidying.start()
     try:
-        for _ in range(300):
+        for number in range(1000):
+            path = tmp_path / f"w{number}.lock"
             fd = hold(path)
             with taken(path, creates=False) as had:
                 assert not had
             os.close(fd)
-            path.unlink(missing_ok=True)
     finally:
         is_over.set()
         tidying.join()
+    assert tidied

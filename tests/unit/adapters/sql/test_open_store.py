@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from contract.store.samples import AT, batch, key, settled
 
+from contract.store.samples import AT, batch, key, settled
 from tollhouse.adapters.sql import SqlStore, open_store
 from tollhouse.adapters.sql.sqlite import meaning, sqlite_engine
 from tollhouse.ports.store import StoreUnavailable

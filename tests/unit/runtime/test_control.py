@@ -1,0 +1,59 @@
+"""Commands find the house that is running, and are told the truth when none is."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+
+from tollhouse.runtime.control import ControlSocket, ask
+
+
+async def refuse() -> None:
+    raise OSError("the store is away")
+
+
+async def with_house(folder: Path, word: str) -> tuple[bool | None, list[str]]:
+    asked: list[str] = []
+
+    async def refresh() -> None:
+        asked.append("refresh")
+
+    control = ControlSocket(folder, {"refresh": refresh, "fold": refuse})
+    await control.start()
+    try:
+        mode = stat.S_IMODE((folder / "control.sock").stat().st_mode)
+        assert mode == 0o600
+        return await asyncio.to_thread(ask, folder, word), asked
+    finally:
+        await control.stop()
+
+
+def test_house_does_what_it_is_asked_before_it_answers(tmp_path: Path) -> None:
+    assert asyncio.run(with_house(tmp_path, "refresh")) == (True, ["refresh"])
+
+
+@pytest.mark.parametrize("word", ["fold", "unheard-of", "x" * 500])
+def test_house_says_when_it_could_not(tmp_path: Path, word: str) -> None:
+    assert asyncio.run(with_house(tmp_path, word)) == (False, [])
+
+
+def test_nobody_is_home(tmp_path: Path) -> None:
+    assert ask(tmp_path, "refresh") is None
+
+
+def test_socket_of_a_dead_house_is_nobody_and_does_not_stop_the_next(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "control.sock"))
+    assert ask(tmp_path, "refresh") is None
+    assert asyncio.run(with_house(tmp_path, "refresh"))[0] is True
+
+
+def test_folder_may_lie_deeper_than_a_socket_path_may_be_long(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100) / ("e" * 100)
+    deep.mkdir(parents=True)
+    assert asyncio.run(with_house(deep, "refresh"))[0] is True
