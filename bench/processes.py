@@ -18,6 +18,7 @@ from .problems import BenchImpossible, RunVoid
 
 _STOP_PATIENCE_S: Final = 10.0
 _LOG_TAIL_BYTES: Final = 2000
+_LOG: Final = "output.log"
 
 
 class Cores(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,16 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
 
 
+def environment_of(launch: Launch) -> dict[str, str]:
+    """Our own environment and what the launch adds to it."""
+    return {**os.environ, **launch.environment}
+
+
+def last_words(output: bytes) -> str:
+    """The end of what a program wrote, for people."""
+    return output[-_LOG_TAIL_BYTES:].decode(errors="replace").strip() or "(it said nothing)"
+
+
 class Running:
     """A started program. Use `run` to make one."""
 
@@ -60,10 +71,11 @@ class Running:
         """Raises RunVoid with the last words of a program that has ended."""
         status = self._process.poll()
         if status is not None:
-            raise RunVoid(f"ended with status {status}; its last words:\n{self.last_words()}")
+            raise RunVoid(f"it ended with status {status}; its last words:\n{self.last_words()}")
 
     def last_words(self) -> str:
-        return self._log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip() or "(none)"
+        """The end of its log."""
+        return last_words(self._log.read_bytes())
 
     def stop(self) -> None:
         """Ask it to end, then make its whole group end. Only what was started here is touched."""
@@ -80,7 +92,7 @@ class Running:
 def run(launch: Launch, *, folder: Path, cores: Sequence[int]) -> Iterator[Running]:
     """Start the program on the cores; it is stopped on leaving, also by an error or Ctrl-C."""
     write_files(launch, folder)
-    log = folder / "output.log"
+    log = folder / _LOG
     mine = os.sched_getaffinity(0)
     with log.open("ab") as output:
         os.sched_setaffinity(0, cores)  # a child begins on the cores of the thread that starts it
@@ -89,7 +101,7 @@ def run(launch: Launch, *, folder: Path, cores: Sequence[int]) -> Iterator[Runni
             process = subprocess.Popen(
                 launch.command,
                 cwd=folder,
-                env={**os.environ, **launch.environment},
+                env=environment_of(launch),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

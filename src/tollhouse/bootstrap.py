@@ -34,6 +34,7 @@ from tollhouse.stages.authenticate import pepper_of
 if TYPE_CHECKING:
     from tollhouse.adapters.mock_server import MockServer
     from tollhouse.config.resolve import Resolution
+    from tollhouse.ports.secrets import SecretSource
     from tollhouse.ports.store import Store
     from tollhouse.runtime.feeder import Feeder
     from tollhouse.runtime.link import Boot
@@ -222,7 +223,7 @@ def resolve_secrets(loaded: Loaded, environment: Environment) -> Resolution:
     from tollhouse.adapters.secrets import EnvSecrets, FileSecrets  # noqa: PLC0415
     from tollhouse.config.resolve import resolve_all  # noqa: PLC0415
 
-    sources = [EnvSecrets(environment.variables), FileSecrets(loaded.folder)]
+    sources: list[SecretSource] = [EnvSecrets(environment.variables), FileSecrets(loaded.folder)]
     return resolve_all(references(loaded.config), sources)
 
 

@@ -6,16 +6,16 @@ A dialect is pure: bytes in, bytes and values out. It keeps no state but that of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.operation import Operation
 from tollhouse.core.usage import Usage
+from tollhouse.wire import json_scan
 
-Span = tuple[int, int]
-"""Start and end offsets of a JSON value in a body."""
+Span = json_scan.Span
 
 
 class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,8 @@ class StreamTap(Protocol):
 
     @property
     def salvage(self) -> bytes:
-        """Frames of the failed `feed` that came before the fault and may still go out."""
+        """What may still go out after a failed `feed`: the frames that came before the fault. And after `end`: the
+        last frame of a good stream, should it have come without the empty line that would have released it."""
 
     @property
     def has_content(self) -> bool:
@@ -69,6 +70,7 @@ class StreamTap(Protocol):
         """What is known so far, for streams that end badly."""
 
 
+@runtime_checkable
 class Dialect(Protocol):
     """One wire API, seen from the caller's side and from the upstream's."""
 

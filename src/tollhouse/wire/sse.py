@@ -16,7 +16,8 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _BORDER: Final = re.compile(rb"\n\r?\n|\r\r")
 """The end of a line and an empty line, by content alone: where the bytes were split plays no part. An LF followed by a
 lone CR is no border; such a stream is read rightly all the same, a frame later."""
-_FIELD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*")
+_FIELD: Final = re.compile(rb" *[A-Za-z][A-Za-z0-9_-]*")
+"""What the name of a field we do not know may look like; with a space before it even `data` is such a one."""
 
 
 class FrameTooLong(ValueError):

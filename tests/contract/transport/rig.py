@@ -54,9 +54,11 @@ class Bench:
         deadline = asyncio.get_running_loop().time() + total_s
         return await self.transport.open(target, request, timeouts, deadline)
 
-    async def call(self, target: Target, request: UpstreamRequest = POST) -> tuple[int, bytes]:
+    async def call(
+        self, target: Target, request: UpstreamRequest = POST, total_s: float = 10.0
+    ) -> tuple[int, bytes]:
         """Status and the whole body."""
-        answer = await self.open(target, request)
+        answer = await self.open(target, request, total_s=total_s)
         try:
             return answer.status, await whole(answer)
         finally:

@@ -73,6 +73,24 @@ def test_bound_is_kept_when_idle_connections_have_ended_by_themselves(own: Rig) 
     own.run(scenario, limits=Limits(connections=1))
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_cancelled_calls_do_not_eat_up_the_bound(own: Rig, scheme: str) -> None:
+    async def scenario(bench: Bench) -> None:
+        stalling = await bench.upstream(Wire.stall)
+        _, target = await bench.target(answering(OK))
+        hanging = bench.transport.bind(Origin(scheme, "127.0.0.1", stalling.port))
+        for turns in range(12):
+            work = asyncio.create_task(bench.open(hanging))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        await asyncio.sleep(0.02)
+        assert await bench.call(target) == (200, b"{}")
+
+    own.run(scenario, limits=Limits(connections=2))
+
+
 def test_surplus_of_idle_connections_is_closed(own: Rig) -> None:
     async def slow(wire: Wire) -> None:
         while True:
@@ -100,7 +118,7 @@ def test_idle_connection_is_closed_when_it_grows_old(own: Rig) -> None:
         await bench.call(target)
         assert upstream.connections == 2
 
-    own.run(scenario, limits=Limits(idle_s=0.1))
+    own.run(scenario, limits=Limits(idle_s=0.5))
 
 
 def test_old_connection_is_not_used_even_when_nobody_has_swept(own: Rig) -> None:
@@ -170,7 +188,7 @@ def test_credential_is_not_shown_by_anything(own: Rig) -> None:
         upstream = await bench.upstream(_silent)
         origin = Origin("http", "127.0.0.1", upstream.port)
         target = bench.transport.bind(origin, _credential(origin))
-        error = await bench.failure(target, total_s=0.1)
+        error = await bench.failure(target, timeouts=Timeouts(first_header_s=0.1))
         with pytest.raises(ValueError) as refused:
             await bench.open(
                 target, UpstreamRequest(method=b"GET", path=b"/", headers=((b"authorization", b"x"),))
@@ -182,10 +200,10 @@ def test_credential_is_not_shown_by_anything(own: Rig) -> None:
     own.run(scenario)
 
 
-def test_calls_may_be_made_from_an_answer_that_failed(own: Rig) -> None:
+def test_call_after_one_of_unknown_fate_gets_a_new_connection(own: Rig) -> None:
     async def scenario(bench: Bench) -> None:
         upstream, target = await bench.target(_silent, answering(OK))
-        error = await bench.failure(target, total_s=0.1)
+        error = await bench.failure(target, timeouts=Timeouts(first_header_s=0.1))
         assert error.phase is Phase.SENT
         assert await bench.call(target) == (200, b"{}")
         assert upstream.connections == 2

@@ -144,7 +144,7 @@ def test_answer_is_refused_when_it_is_not_proper_http(rig: Rig, case: str) -> No
 
     async def scenario(bench: Bench) -> None:
         upstream, target = await bench.target(script)
-        error = await bench.failure(target)
+        error = await bench.failure(target, total_s=3.0)
         assert (error.kind, error.phase) == (INVALID, Phase.STARTED)
         assert await settles(upstream.ended.is_set)
 
@@ -289,7 +289,7 @@ def test_connection_is_not_used_when_something_followed_the_answer(
         upstream, target = await bench.target(script, answering(OK.replace(b"{}", b"[]")))
         assert await bench.call(target) == (200, b"{}")
         await asyncio.sleep(0.05)
-        assert await bench.call(target) == (200, b"[]")
+        assert await bench.call(target, total_s=3.0) == (200, b"[]")
         assert upstream.connections == 2
 
     rig.run(scenario)
@@ -364,7 +364,7 @@ def test_call_is_started_when_its_head_comes_too_slowly(rig: Rig) -> None:
 def test_total_clock_is_named_when_it_runs_out_before_the_head(rig: Rig) -> None:
     async def scenario(bench: Bench) -> None:
         _, target = await bench.target(silent)
-        error = await bench.failure(target, total_s=0.1)
+        error = await bench.failure(target, total_s=0.5)
         assert (error.kind, error.phase) == (ErrorKind.TIMEOUT_TOTAL, Phase.SENT)
 
     rig.run(scenario)
@@ -408,7 +408,7 @@ def test_read_fails_with_the_total_clock_however_steadily_bytes_come(rig: Rig) -
 
     async def scenario(bench: Bench) -> None:
         _, target = await bench.target(script)
-        answer = await bench.open(target, total_s=0.3)
+        answer = await bench.open(target, total_s=1.0)
         with pytest.raises(TransportError) as failed:
             await whole(answer)
         assert (failed.value.kind, failed.value.phase) == (ErrorKind.TIMEOUT_TOTAL, Phase.STARTED)
@@ -421,15 +421,15 @@ def test_clock_of_one_read_does_not_run_between_reads(rig: Rig) -> None:
     async def more(wire: Wire) -> None:
         await wire.request()
         await wire.send(SIZED + b"12345")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.9)
         await wire.send(b"67890")
         await wire.stall()
 
     async def scenario(bench: Bench) -> None:
         _, target = await bench.target(more)
-        answer = await bench.open(target, timeouts=Timeouts(first_header_s=0.2))
-        assert await reads(answer, ErrorKind.TIMEOUT_IDLE, 0.1) == b"12345"
-        await asyncio.sleep(0.2)
+        answer = await bench.open(target, timeouts=Timeouts(first_header_s=0.5))
+        assert await reads(answer, ErrorKind.TIMEOUT_IDLE, 0.5) == b"12345"
+        await asyncio.sleep(0.7)
         assert await reads(answer, ErrorKind.TIMEOUT_IDLE, 5.0) == b"67890"
         assert await answer.read() == b""
         answer.close()

@@ -123,6 +123,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def give_up(self) -> None:
+        """The connection has not come about. uvloop does not tell a protocol that its transport was closed while it
+        was being made."""
+        self.cut()
+        self._pool.lost(self)
+
     def fail(self, kind: ErrorKind, message: str) -> None:
         """End the call that is being made, and the connection with it."""
         answer = self._answer

@@ -114,9 +114,10 @@ class Dialler:
                 ssl_handshake_timeout=_HANDSHAKE_LATEST_S if tls else None,
             )
         except (ssl.SSLError, OSError) as error:
+            connection.give_up()
             raise _not_sent(f"No safe connection to {target.place}: {explain(error)}.") from error
         except BaseException:
-            connection.cut()
+            connection.give_up()
             raise
         return connection
 

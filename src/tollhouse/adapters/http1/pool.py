@@ -150,7 +150,7 @@ class Fleet:
             self._emptied.set()
 
     async def close(self, patience_s: float) -> None:
-        """Cut everything; return when the sockets are closed."""
+        """Cut everything; return when the sockets are closed. Raises: TimeoutError, when they are not in time."""
         self.is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()

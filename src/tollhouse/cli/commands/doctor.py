@@ -101,7 +101,9 @@ def _secrets(settings: Settings, loaded: Loaded) -> Iterator[Finding]:
     resolution = resolve_secrets(loaded, settings.environment)
     for problem in resolution.problems:
         state = State.WARNING if problem.severity is Severity.WARNING else State.FAILED
-        yield Finding(subject="secrets", state=state, detail=f"{problem.path}: {problem.message}", cure=problem.hint)
+        yield Finding(
+            subject="secrets", state=state, detail=f"{problem.path}: {problem.message}", cure=problem.hint
+        )
     if resolution.is_complete:
         yield _ok("secrets", f"{len(resolution.secrets)} references resolve")
 
@@ -113,14 +115,18 @@ def _books(settings: Settings) -> Iterator[Finding]:
             version, keys = house.store.keys()
             yield _ok("store", f"{len(keys)} keys, version {version}")
     except (StoreUnavailable, CannotServe) as error:
-        yield _failed("store", str(error), getattr(error, "hint", "") or "See the message; nothing was changed.")
+        yield _failed(
+            "store", str(error), getattr(error, "hint", "") or "See the message; nothing was changed."
+        )
 
 
 def _disk(folder: Path) -> Finding:
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free
     if free < _LEAST_DISK_BYTES:
-        return _failed("disk", f"{free >> 20} MiB free for the journal", "Free some; a full disk closes the house.")
+        return _failed(
+            "disk", f"{free >> 20} MiB free for the journal", "Free some; a full disk closes the house."
+        )
     return _ok("disk", f"{free >> 20} MiB free for the journal")
 
 
@@ -136,7 +142,9 @@ def _clock(config: Path) -> Finding:
     """A clock that is behind the file it reads is a clock that was not set."""
     behind_s = config.stat().st_mtime - time.time()
     if behind_s > 1:
-        return _failed("clock", f"{behind_s:.0f} s behind the configuration file's date", "Set the clock (NTP).")
+        return _failed(
+            "clock", f"{behind_s:.0f} s behind the configuration file's date", "Set the clock (NTP)."
+        )
     return _ok("clock", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
 
@@ -192,9 +200,13 @@ def _try(subject: str, place: str, connect: Callable[[], None]) -> Finding:
     try:
         connect()
     except ssl.SSLCertVerificationError as error:
-        return _failed(subject, f"{place}: {error.verify_message}", "Set ca_file for a private authority, or mend it.")
+        return _failed(
+            subject, f"{place}: {error.verify_message}", "Set ca_file for a private authority, or mend it."
+        )
     except OSError as error:
-        return _failed(subject, f"{place}: {error.strerror or error}", "Check base_url, DNS, firewall and proxy.")
+        return _failed(
+            subject, f"{place}: {error.strerror or error}", "Check base_url, DNS, firewall and proxy."
+        )
     return _ok(subject, f"{place} reached in {(time.monotonic() - started) * 1000:.0f} ms")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,11 +14,12 @@ from tollhouse.bootstrap import OpenHouse, open_house
 from tollhouse.cli.exit_status import CommandFailed, ExitStatus
 from tollhouse.cli.output import instant, json_line, line, table
 from tollhouse.cli.settings import find_settings
-from tollhouse.core.exchange import ExchangeRecord
+from tollhouse.core.exchange import ExchangeRecord, Outcome
 from tollhouse.core.usage import Usage
 
 _FOLLOW_S: Final = 0.5
 _MOST: Final = 100_000
+_WINDOW: Final = 5_000
 
 
 def requests(
@@ -138,18 +139,27 @@ def _cells(record: ExchangeRecord) -> tuple[str, ...]:
     )
 
 
-def _follow(house: OpenHouse, seen: list[ExchangeRecord], *, as_json: bool) -> None:
-    """New rows as they come. A row that was still open is shown when it is settled."""
-    pending = seen
-    last_id = ""
+def _follow(house: OpenHouse, first: Sequence[ExchangeRecord], *, as_json: bool) -> None:
+    """The last rows, then new ones as they are settled, which is not the order in which they began: so the same window
+    is looked through again and again for rows that have not been shown."""
+    _print(first, as_json=as_json)
+    known = {record.id for record in _settled(house)}
     while True:
-        for record in pending:
-            if as_json:
-                json_line(shown(record))
-            else:
-                line("  ".join(cell for cell in _cells(record) if cell))
-            last_id = max(last_id, record.id)
         time.sleep(_FOLLOW_S)
         house.fold()
-        fresh = house.store.exchanges(limit=1000, after_id=last_id)
-        pending = [record for record in reversed(fresh) if record.outcome.value != "open"]
+        settled = _settled(house)
+        _print([record for record in settled if record.id not in known], as_json=as_json)
+        known = {record.id for record in settled}
+
+
+def _settled(house: OpenHouse) -> list[ExchangeRecord]:
+    window = house.store.exchanges(limit=_WINDOW)
+    return [record for record in reversed(window) if record.outcome is not Outcome.OPEN]
+
+
+def _print(records: Iterable[ExchangeRecord], *, as_json: bool) -> None:
+    for record in records:
+        if as_json:
+            json_line(shown(record))
+        else:
+            line("  ".join(cell for cell in _cells(record) if cell))

@@ -22,7 +22,10 @@ def serve(*, config: Path | None = None, listen: str | None = None) -> int:
         HOST:PORT instead of the configuration's server.listen.
     """
     settings = find_settings(config)
-    serve_house(
-        settings.config, settings.environment, listen, warn=lambda w: problems(w, str(settings.config))
-    )
+    try:
+        address = parse_listen(listen) if listen is not None else None
+    except ValueError as error:
+        raise CommandFailed(ExitStatus.USAGE, f"--listen: {error}") from error
+    file = str(settings.config)
+    serve_house(settings.config, settings.environment, address, warn=lambda found: problems(found, file))
     return ExitStatus.DONE

@@ -6,9 +6,8 @@ import csv as comma_separated
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-import msgspec
 from cyclopts import Parameter
 
 from tollhouse.bootstrap import open_house
@@ -45,28 +44,37 @@ def usage(
         house.fold()
         rows = house.store.usage(by)
     if json:
-        document([{by: row.group, **_fields(row)} for row in rows])
+        document([_document(by, row) for row in rows])
     elif csv:
         _write_csv(by, rows)
     else:
-        columns = (by, *_FIELDS)
-        cells = [(row.group or "-", *[f"{value:,}" for value in _fields(row).values()]) for row in rows]
-        table(f"Usage by {by}", columns, cells, numbers=frozenset(_FIELDS))
+        cells = [(row.group or "-", *[_cell(value) for value in _sums(row)]) for row in rows]
+        table(f"Usage by {by}", (by, *_SUMS), cells, numbers=frozenset(_SUMS))
     return ExitStatus.DONE
 
 
-_FIELDS = tuple(name for name in UsageRow.__struct_fields__ if name != "group")
+_SUMS: Final = tuple(name for name in UsageRow.__struct_fields__ if name not in ("group", "key_id"))
 
 
-def _fields(row: UsageRow) -> dict[str, int]:
-    return {name: value for name, value in msgspec.structs.asdict(row).items() if name != "group"}
+def _sums(row: UsageRow) -> list[int | None]:
+    return [getattr(row, name) for name in _SUMS]
+
+
+def _document(by: str, row: UsageRow) -> dict[str, object]:
+    """A row as its public JSON: what nobody knows is null, never 0."""
+    key = {"key_id": row.key_id} if by == "key" else {}
+    return {by: row.group, **key, **dict(zip(_SUMS, _sums(row), strict=True))}
+
+
+def _cell(value: int | None) -> str:
+    return f"{value:,}" if value is not None else "unknown"
 
 
 def _write_csv(by: str, rows: Iterable[UsageRow]) -> None:
     writer = comma_separated.writer(sys.stdout)
-    writer.writerow((by, *_FIELDS))
+    writer.writerow((by, *_SUMS))
     for row in rows:
-        writer.writerow((_harmless(row.group), *_fields(row).values()))
+        writer.writerow((_harmless(row.group), *["" if value is None else value for value in _sums(row)]))
 
 
 def _harmless(text: str) -> str:

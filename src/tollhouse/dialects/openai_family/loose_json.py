@@ -15,7 +15,8 @@ DECODE_FAULTS: Final = (ValueError, RecursionError)
 """What decoders raise; every msgspec error is a ValueError."""
 
 
-def _no_constant(name: str) -> Never:
+def no_constant(name: str) -> Never:
+    """For `json.loads(parse_constant=…)`: NaN and the infinities are not JSON."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -24,4 +25,4 @@ def decode_loosely(text: bytes) -> Any:
     try:
         return msgspec.json.decode(text)
     except DECODE_FAULTS:
-        return json.loads(text.decode("utf-8"), parse_constant=_no_constant)
+        return json.loads(text.decode("utf-8"), parse_constant=no_constant)

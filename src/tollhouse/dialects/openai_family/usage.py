@@ -32,7 +32,7 @@ class _Counts:
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
             self.is_doubtful = True
             return None
-        return self.at_most(max(0, self.at_least_zero(value)), _MOST_TOKENS)
+        return self.at_most(self.at_least_zero(value), _MOST_TOKENS)
 
     def at_least_zero(self, value: float) -> int:
         if value < 0:
@@ -58,12 +58,16 @@ def usage_of(reported: object, *, has_output: bool = True) -> Usage | None:
     prompt = counts.read(reported, "prompt_tokens")
     completion = counts.read(reported, "completion_tokens")
     total = counts.read(reported, "total_tokens")
-    if not has_output and prompt is None:
-        prompt = total  # Voyage reports the total alone
-    if prompt is None and completion is None:
+    if not has_output:
+        completion = 0
+    # Voyage reports the total alone, OpenAI no completion where nothing was completed.
+    if prompt is None and completion is not None and total is not None:
+        prompt = counts.at_least_zero(total - completion)
+    if completion is None and prompt is not None and total is not None:
+        completion = counts.at_least_zero(total - prompt)
+    if prompt is None and not completion:
         return None
-    if has_output and (prompt is None or completion is None):
-        counts.is_doubtful = True
+    counts.is_doubtful |= prompt is None or completion is None
     return _in_buckets(reported, counts, prompt or 0, completion or 0, total)
 
 
@@ -75,7 +79,7 @@ def _in_buckets(
     heard = counts.read(inward, "audio_tokens") or 0
     thought = counts.read(outward, "reasoning_tokens") or 0
     if total is not None and total != prompt + completion:
-        # xAI's reasoning and Mistral's input audio come on top of what OpenAI would include them in: their totals say so.
+        # xAI's reasoning and Mistral's input audio come on top of what includes them elsewhere: their totals say so.
         gap = total - prompt - completion
         if gap in (thought, thought + heard):
             completion += thought

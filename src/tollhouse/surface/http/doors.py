@@ -19,7 +19,7 @@ DOORS: Final = {
     "/v1/embeddings": ("POST", Door(operation=Operation.EMBEDDINGS, dialect="openai_embeddings")),
     "/v1/models": ("GET", _MODELS),
 }
-"""Exact paths with their one method."""
+"""Exact paths with their one method; GET brings HEAD with it."""
 
 PREFIXES: Final = (
     ("/v1/models/", "GET", _MODELS),
@@ -28,16 +28,24 @@ PREFIXES: Final = (
 """Paths that go on; None takes every method."""
 
 OPEN_DOORS: Final = ("/healthz", "/readyz", "/metrics")
-"""The only paths that ask for no key."""
+"""The only paths that ask for no key; all by GET."""
 
 
 def find_door(method: str, path: str) -> tuple[Door | None, str | None]:
-    """The door at a path, or None; and where the method is wrong, the one that is right."""
+    """The door at a path, or None; and where the method is wrong, the one that is right.
+
+    The path is taken as it was sent: nothing is decoded or resolved, so there is one spelling of every door.
+    """
     exact = DOORS.get(path)
     if exact is not None:
         allowed, door = exact
-        return (door, None) if method == allowed else (None, allowed)
+        return (door, None) if takes(method, allowed) else (None, allowed)
     for prefix, only, door in PREFIXES:
         if path.startswith(prefix):
-            return (door, None) if only is None or method == only else (None, only)
+            return (door, None) if only is None or takes(method, only) else (None, only)
     return None, None
+
+
+def takes(method: str, allowed: str) -> bool:
+    """Whether a door for one method takes another: HEAD is GET without the body (RFC 9110, 9.3.2)."""
+    return method == allowed or (method == "HEAD" and allowed == "GET")

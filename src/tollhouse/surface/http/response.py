@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final, Protocol
 
 from tollhouse.ports.reply import HeaderList
 
-_REASONS: Final = {
-    200: b"OK",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    429: b"Too Many Requests",
-    500: b"Internal Server Error",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode("ascii")) for status in HTTPStatus
 }
+_WITHOUT_BODY: Final = frozenset([204, 304])
+"""Their end is the end of their head (RFC 9110, 15.3.5 and 15.4.5)."""
 
 
 class Wire(Protocol):
@@ -28,33 +21,39 @@ class Wire(Protocol):
     def is_lost(self) -> bool: ...
 
     @property
-    def must_close(self) -> bool: ...
+    def must_close(self) -> bool:
+        """Whether the answer being begun has to be the connection's last."""
+
+    @property
+    def date(self) -> bytes: ...
 
     def transmit(self, data: bytes) -> None: ...
 
-    async def drain(self) -> None: ...
+    async def drain(self) -> None:
+        """Return when the caller can take more. Raises: CallerTooSlow."""
 
 
 class Response:
     """Implements ports.reply.Reply."""
 
     __slots__ = (
+        "_has_body",
         "_head",
-        "_is_chunked",
-        "_is_head",
         "_version",
         "_wire",
+        "is_chunked",
         "is_keep_alive",
         "is_started",
         "is_whole",
     )
 
-    def __init__(self, wire: Wire, version: str, *, keep_alive: bool, head: bool) -> None:
+    def __init__(self, wire: Wire, version: str, *, keep_alive: bool, is_head: bool) -> None:
+        """`version`, `keep_alive` and `is_head` are the request's: an answer to HEAD is all head."""
         self._wire = wire
         self._version = version
-        self._is_head = head
+        self._has_body = not is_head
         self._head = b""
-        self._is_chunked = False
+        self.is_chunked = False
         self.is_started = False
         self.is_whole = False
         """Whether the answer went out to its proper end."""
@@ -62,58 +61,64 @@ class Response:
 
     @property
     def is_gone(self) -> bool:
+        """See ports.reply."""
         return self._wire.is_lost
-
-    def close_after(self) -> None:
-        """The connection cannot be used again."""
-        self.is_keep_alive = False
 
     def send(self, status: int, headers: HeaderList, body: bytes) -> None:
         """See ports.reply."""
-        length = (b"content-length", b"%d" % len(body))
-        head = self._begin(status, [*headers, length])
-        self._wire.transmit(head if self._is_head else head + body)
+        if status not in _WITHOUT_BODY:
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
+        head = self._begin(status, headers)
+        self._wire.transmit(head + body if self._has_body else head)
         self.is_whole = True
 
     def start(self, status: int, headers: HeaderList) -> None:
         """See ports.reply."""
-        if self._version == "1.1":
-            self._is_chunked = True
+        has_end = status in _WITHOUT_BODY
+        self.is_chunked = not has_end and self._version == "1.1"
+        if self.is_chunked:
             headers = [*headers, (b"transfer-encoding", b"chunked")]
-        else:
+        elif not has_end:
             self.is_keep_alive = False
         self._head = self._begin(status, headers)
 
     def _begin(self, status: int, headers: HeaderList) -> bytes:
         assert not self.is_started, "an answer has one status"
-        self.is_started = True
         if self._wire.must_close:
             self.is_keep_alive = False
-        lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"Status"))]
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status, b"date: " + self._wire.date]
         lines += [name + b": " + value for name, value in headers]
         if not self.is_keep_alive:
             lines.append(b"connection: close")
         elif self._version == "1.0":
             lines.append(b"connection: keep-alive")
         lines.append(b"\r\n")
-        return b"\r\n".join(lines)
+        head = b"\r\n".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+            raise ValueError("a header of the answer holds a line break or NUL")
+        self.is_started = True
+        self._has_body = self._has_body and status not in _WITHOUT_BODY
+        return head
 
     async def write(self, data: bytes) -> None:
         """See ports.reply."""
-        if data and not self._is_head:
+        if data and self._has_body:
             head, self._head = self._head, b""
             self._wire.transmit(head + self._frame(data))
         await self._wire.drain()
 
     def _frame(self, data: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data
+        return b"%x\r\n%b\r\n" % (len(data), data) if self.is_chunked else data
 
     def end(self, data: bytes = b"") -> None:
-        """See ports.reply."""
-        tail = b"0\r\n\r\n" if self._is_chunked and not self._is_head else b""
-        body = self._frame(data) if data and not self._is_head else b""
-        head, self._head = self._head, b""
-        self._wire.transmit(head + body + tail)
+        """See ports.reply. An answer that has ended stays as it is: what fails after it is not the caller's to read."""
+        if self.is_whole:
+            return
+        rest, self._head = self._head, b""
+        if self._has_body:
+            rest += self._frame(data) if data else b""
+            rest += b"0\r\n\r\n" if self.is_chunked else b""
+        self._wire.transmit(rest)
         self.is_whole = True
 
     def abort(self) -> None:

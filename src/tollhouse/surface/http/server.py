@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import time
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from tollhouse.core.errors import GatewayError
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.pipeline import House, no_such_door, refuse, serve
 
-from .connection import Connection, Limits, WireRequest
-from .doors import MAIN_DIALECT, find_door
+from .connection import Connection
+from .doors import MAIN_DIALECT, OPEN_DOORS, find_door, takes
+from .limits import Limits
 from .response import Response
+from .wire_request import WireRequest
 
 _SWEEP_S: Final = 0.5
+_SETTLE_S: Final = 5.0
+"""How long exchanges that have been cut may take to settle their accounts."""
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _JSON: Final = (b"content-type", b"application/json")
+_EXPOSITION: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_FORWARDED: Final = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")
 
 
 class HttpServer:
@@ -34,9 +41,10 @@ class HttpServer:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
-        self._empty: asyncio.Future[None] | None = None
+        self._emptied: asyncio.Future[None] | None = None
         self.limits = limits
         self.is_closing = False
+        self.date = _http_date()
 
     async def start(self, listener: socket.socket) -> None:
         """Accept callers on a listening socket."""
@@ -51,67 +59,74 @@ class HttpServer:
             self._server.close()
         for connection in list(self._connections):
             connection.finish()
-        if self._connections:
-            self._empty = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._empty], timeout=drain_s)
+        await self._until_empty(drain_s)
         for connection in list(self._connections):
             connection.cut()
-        for _ in range(10):
-            # Cancelled exchanges settle their accounts within a few turns of the loop.
-            await asyncio.sleep(0)
+        await self._until_empty(_SETTLE_S)
         if self._sweeper is not None:
             self._sweeper.cancel()
+
+    async def _until_empty(self, patience_s: float) -> None:
+        """Return when nobody is inside any more, or patience ends."""
+        if self._connections:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._emptied], timeout=patience_s)
 
     @property
     def connection_count(self) -> int:
         return len(self._connections)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep, loop)
+        self.date = _http_date()
         now = loop.time()
         for connection in list(self._connections):
             connection.sweep(now)
-        self._sweeper = loop.call_later(_SWEEP_S, self._sweep, loop)
 
     # -- what connections call
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: Connection) -> bool:
         self._connections.add(connection)
+        return not self.is_closing and len(self._connections) <= self.limits.connections
 
     def closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        if self._empty is not None and not self._connections and not self._empty.done():
-            self._empty.set_result(None)
+        if self._emptied is not None and not self._connections and not self._emptied.done():
+            self._emptied.set_result(None)
 
     async def serve(self, request: WireRequest, reply: Response) -> None:
         door, allowed = find_door(request.method, request.path)
         if door is not None:
             await serve(self._house, door, request, reply)
-        elif not self._serve_open(request, reply):
-            error = no_such_door(request.method, request.path, allowed)
-            self._refuse(reply, error, f"{request.method} {request.path}", request.peer)
+            return
+        if request.path in OPEN_DOORS:
+            if takes(request.method, "GET"):
+                self._serve_open(request, reply)
+                return
+            allowed = "GET"
+        self._refuse(reply, no_such_door(request.method, request.path, allowed), request)
 
     def refuse(self, reply: Response, error: GatewayError, peer: str) -> None:
-        self._refuse(reply, error, "", peer)
+        refuse(self._house, error, reply, door="", peer=peer, dialect=MAIN_DIALECT)
 
-    def _refuse(self, reply: Response, error: GatewayError, door: str, peer: str) -> None:
-        refuse(self._house, error, reply, door=door, peer=peer, dialect=MAIN_DIALECT)
+    def _refuse(self, reply: Response, error: GatewayError, request: WireRequest) -> None:
+        door = f"{request.method} {request.path}"
+        refuse(self._house, error, reply, door=door, peer=request.peer, dialect=MAIN_DIALECT)
 
     # -- the open doors
 
-    def _serve_open(self, request: WireRequest, reply: Response) -> bool:
-        """Whether the request was for one of the doors that ask for no key, and is answered."""
-        if request.method not in ("GET", "HEAD"):
-            return False
+    def _serve_open(self, request: WireRequest, reply: Response) -> None:
         match request.path:
             case "/healthz":
                 reply.send(200, [_TEXT], b"ok\n")
             case "/readyz":
                 self._readiness(reply)
-            case "/metrics" if self._metrics is not None:
-                self._exposition(self._metrics, request, reply)
+            case _ if self._metrics is None:
+                self._refuse(reply, no_such_door(request.method, request.path, None), request)
+            case _ if is_from_here(request):
+                reply.send(200, [_EXPOSITION], self._metrics())
             case _:
-                return False
-        return True
+                self._refuse(reply, _not_from_here(), request)
 
     def _readiness(self, reply: Response) -> None:
         """Whether known keys can be served: the snapshot and the keys are loaded and the house is not closing."""
@@ -119,13 +134,10 @@ class HttpServer:
         state = {"ready": is_ready, "config": self._house.snapshot.hash, "draining": self.is_closing}
         reply.send(200 if is_ready else 503, [_JSON], msgspec.json.encode(state))
 
-    def _exposition(self, metrics: Callable[[], bytes], request: WireRequest, reply: Response) -> None:
-        """For callers on this machine only; a proxy on it that forwards strangers says so in its headers."""
-        is_forwarded = b"x-forwarded-for" in request.headers or b"forwarded" in request.headers
-        if is_forwarded or not _is_loopback(request.peer):
-            reply.send(403, [_TEXT], b"metrics are for callers on this machine\n")
-        else:
-            reply.send(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], metrics())
+
+def is_from_here(request: WireRequest) -> bool:
+    """Whether a caller is on this machine; a proxy on it that forwards strangers says so in its headers."""
+    return _is_loopback(request.peer) and not any(name in request.headers for name in _FORWARDED)
 
 
 def _is_loopback(peer: str) -> bool:
@@ -135,3 +147,16 @@ def _is_loopback(peer: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def _not_from_here() -> GatewayError:
+    return GatewayError(
+        ErrorKind.FORBIDDEN,
+        "The metrics are for callers on the gateway's own machine.",
+        blame=Blame.CLIENT,
+        hint="Collect them there, past any proxy.",
+    )
+
+
+def _http_date() -> bytes:
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode("ascii")

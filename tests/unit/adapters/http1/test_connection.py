@@ -149,7 +149,7 @@ def test_answer_is_the_same_however_its_bytes_are_cut(
 
 
 @given(proper_answers(), PLACES, st.integers(0, 1_000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_answer_that_is_cut_short_never_passes_for_a_whole_one(
     answer: tuple[bytes, Outcome, bool], places: list[int], length: int
 ) -> None:
@@ -180,7 +180,7 @@ def hostile_bytes(draw: st.DrawFn) -> bytes:
 
 
 @given(hostile_bytes(), PLACES, st.sampled_from([b"POST", b"HEAD"]))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_call_ends_in_an_answer_or_an_error_whatever_comes(
     wire: bytes, places: list[int], method: bytes
 ) -> None:

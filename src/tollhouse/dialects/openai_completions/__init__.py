@@ -1,0 +1,27 @@
+"""Text completions, `POST /completions`.
+
+Source: OpenAI's API reference, https://platform.openai.com/docs/api-reference/completions, in the words of the types
+and docstrings of openai-python 3.57.0, read 2026-11-24: `prompt` is required and may be null.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tollhouse.core.operation import Operation
+from tollhouse.dialects.openai_family.dialect import FamilyDialect
+from tollhouse.dialects.openai_family.request import Subject
+from tollhouse.dialects.openai_family.unary import read_choices
+
+
+def _is_content(choice: dict[str, Any]) -> bool:
+    return bool(choice.get("text"))
+
+
+DIALECT = FamilyDialect(
+    name="openai_completions",
+    operation=Operation.TEXT_COMPLETION,
+    subject=Subject(name="prompt", starts=b'"[n', wanted="a text, a list of texts or tokens, or null"),
+    judge=read_choices,
+    is_content=_is_content,
+)

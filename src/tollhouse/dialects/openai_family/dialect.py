@@ -1,0 +1,55 @@
+"""One dialect of the family, put together from its few differences. Implements ports.dialect.Dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError, error_document
+from tollhouse.core.operation import Operation
+from tollhouse.ports.dialect import ClientCall, Reading, StreamTap
+
+from .request import Subject, forward_request, read_request
+from .stream import FamilyTap
+from .upstream_errors import upstream_error
+
+
+class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
+    """`is_content` looks at a choice of a streamed chunk; None where the operation has no streams."""
+
+    name: str
+    operation: Operation
+    subject: Subject
+    judge: Callable[[bytes], Reading]
+    """Reads a whole answer; raises GatewayError when it is none."""
+    is_content: Callable[[dict[str, Any]], bool] | None
+
+    def read(self, body: bytes) -> ClientCall:
+        return read_request(body, self.operation, self.subject, streams=self.is_content is not None)
+
+    def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:
+        return forward_request(call, model, ask_usage=ask_usage)
+
+    def tap_unary(self, body: bytes) -> Reading:
+        return self.judge(body)
+
+    def tap_stream(self, call: ClientCall) -> StreamTap:
+        if self.is_content is None:
+            raise GatewayError(
+                ErrorKind.INTERNAL,
+                f"{self.name} has no streams.",
+                blame=Blame.GATEWAY,
+                hint="Tell the operator: the call was read as what it cannot be.",
+            )
+        return FamilyTap(withholds_usage=not call.asks_usage, is_content=self.is_content)
+
+    def upstream_error(self, status: int, body: bytes, retry_after: str | None) -> GatewayError:
+        return upstream_error(status, body, retry_after)
+
+    def error_body(self, error: GatewayError, request_id: str) -> bytes:
+        return msgspec.json.encode(error_document(error, request_id))
+
+    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
+        return b"data: " + self.error_body(error, request_id) + b"\n\n"

@@ -1,0 +1,78 @@
+"""Whole answers, judged before their status goes out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from tollhouse.ports.dialect import Reading
+from tollhouse.wire.json_scan import JsonFault, check_utf8
+
+from .choices import choice_error, finish_reason_of
+from .loose_json import DECODE_FAULTS, no_constant
+from .upstream_errors import in_band_error, not_an_answer
+from .upstream_words import summary
+from .usage import usage_of
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: Any = None
+    error: Any = None
+
+
+class _Item(msgspec.Struct):
+    """An embedding: skipped at C speed."""
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    data: list[_Item] | None = None
+    error: Any = None
+    usage: Any = None
+
+
+def read_choices(body: bytes) -> Reading:
+    """The reading of a chat or text completion. Raises: GatewayError when it is none."""
+    answer = _answer(body)
+    if answer.choices is None:
+        raise not_an_answer("answered with a JSON object that has no `choices`")
+    for choice in answer.choices:
+        error = choice_error(choice.finish_reason, choice.error)
+        if error is not None:
+            raise error
+    return Reading(
+        usage=usage_of(answer.usage),
+        finish_reason=finish_reason_of(answer.choices[0].finish_reason) if answer.choices else None,
+    )
+
+
+def read_embeddings(body: bytes) -> Reading:
+    """The reading of a list of embeddings. Raises: GatewayError when it is none."""
+    answer = _answer(body)
+    if answer.data is None:
+        raise not_an_answer("answered with a JSON object that has no `data`")
+    return Reading(usage=usage_of(answer.usage, has_output=False))
+
+
+def _answer(body: bytes) -> _Answer:
+    try:
+        check_utf8(body)
+        answer = _decode(body)
+    except msgspec.ValidationError as error:
+        raise not_an_answer(f"answered with JSON of another shape ({error})") from None
+    except (JsonFault, *DECODE_FAULTS):
+        raise not_an_answer(f"answered 200 with {summary(body)} instead of JSON") from None
+    if answer.error:
+        raise in_band_error(answer.error)
+    return answer
+
+
+def _decode(body: bytes) -> _Answer:
+    try:
+        return msgspec.json.decode(body, type=_Answer)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(body.decode("utf-8"), parse_constant=no_constant), type=_Answer)

@@ -1,0 +1,33 @@
+"""What one caller may cost the house."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of the connections. Times in seconds, looked at about twice a second."""
+
+    connections: int = 16_384
+    """Open at once; those beyond are told so and closed."""
+    head_bytes: int = 65_536
+    """Of one request's head, and of what a chunked body sends that is not content, without a break."""
+    head_count: int = 128
+    """Headers of one request, its trailers included."""
+    body_bytes: int = 33_554_432
+    unread_bytes: int = 65_536
+    """What may wait behind the request being answered before reading stops; one read more is possible."""
+    write_bytes: int = 65_536
+    """What may wait to be taken by the caller before whoever writes must wait."""
+    head_s: float = 10.0
+    """From the first byte of a request, or from connecting, to the end of its head."""
+    body_s: float = 30.0
+    """The longest silence between two pieces of a body."""
+    body_total_s: float = 300.0
+    idle_s: float = 75.0
+    """Between two requests; longer than the pools of common clients and proxies."""
+    write_s: float = 60.0
+    """The longest a caller may take nothing while something waits for it."""
+    linger_s: float = 3.0
+    """The longest silence while what a refused caller still sends is read and thrown away, so that it can read why."""
+    linger_total_s: float = 30.0
