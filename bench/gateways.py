@@ -14,7 +14,7 @@ import msgspec
 from . import nginx
 from .bodies import MODEL
 from .peers import ENVOY, LITELLM, Peer
-from .problems import BenchImpossible
+from .problems import RunVoid
 from .processes import Launch, environment_of, last_words
 
 _UPSTREAM_KEY: Final = "sk-bench-upstream"
@@ -48,7 +48,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_key(gateway: Gateway, launch: Launch, folder: Path) -> str:
-    """The key callers use; the gateway's files already lie in the folder. Raises BenchImpossible."""
+    """The key callers use; the gateway's files already lie in the folder. Raises RunVoid."""
     if not gateway.key_command:
         return _FIXED_KEY
     done = subprocess.run(
@@ -60,7 +60,7 @@ def make_key(gateway: Gateway, launch: Launch, folder: Path) -> str:
         check=False,
     )
     if done.returncode:
-        raise BenchImpossible(f"{gateway.name}: no key could be made:", hint=last_words(done.stderr))
+        raise RunVoid(f"no key could be made; last words:\n{last_words(done.stderr)}")
     return str(json.loads(done.stdout)["key"])
 
 
@@ -149,11 +149,7 @@ def _envoy(port: int, upstream: int) -> Launch:
     listener = {
         "address": address(port),
         "filter_chains": [
-            {
-                "filters": [
-                    {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-                ]
-            }
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         ],
     }
     options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error")

@@ -58,7 +58,7 @@ def added_latency(*, upstream: int, gateway: int, key: str, calls: int) -> Laten
             _block(connection, request)  # warm
         while len(through_ms) < calls and time.monotonic() < until:
             for connection, request, times_ms in sides:
-                times_ms += _block(connection, request)
+                times_ms.extend(_block(connection, request))
     direct_ms.sort()
     through_ms.sort()
     return Latency(

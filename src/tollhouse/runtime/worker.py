@@ -16,6 +16,8 @@ from tollhouse.surface.http.server import HttpServer
 from .link import Applied, Boot, Freshness, Keys, Link, Ready, Stop
 
 _TICK_S: Final = 0.5
+_FIRST_KEYS_S: Final = 1.0
+"""After this, the door opens without keys: a house whose store is away must still say so."""
 _DRAIN_ALONE_S: Final = 30.0
 """How long those inside may finish when the keeper is gone."""
 
@@ -50,13 +52,19 @@ async def work(end: socket.socket, assemble: Callable[[Boot], Workshop]) -> None
     if not isinstance(boot, Boot):
         return
     workshop = assemble(boot)
+    has_keys = asyncio.Event()
+    orders = loop.create_task(_obey(link, workshop, has_keys))
+    # Callers wait at the door for the moment that the keys need to arrive, rather than be told that nobody knows them.
+    await asyncio.wait(
+        [loop.create_task(has_keys.wait()), orders], timeout=_FIRST_KEYS_S, return_when="FIRST_COMPLETED"
+    )
     await workshop.server.start(socket.socket(fileno=boot.listener_fd))
     ticker = loop.create_task(_tick(workshop))
     # What exists now lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
     await link.send(Ready())
-    drain_s = await _obey(link, workshop)
+    drain_s = await orders
     await workshop.server.stop(drain_s)
     ticker.cancel()
     workshop.house.accountant.flush_authentication_log()
@@ -64,7 +72,7 @@ async def work(end: socket.socket, assemble: Callable[[Boot], Workshop]) -> None
     link.close()
 
 
-async def _obey(link: Link, workshop: Workshop) -> float:
+async def _obey(link: Link, workshop: Workshop, has_keys: asyncio.Event) -> float:
     """Do as the keeper says until it is time to stop; returns how long those inside may stay."""
     keyring = workshop.house.keyring
     while True:
@@ -74,6 +82,7 @@ async def _obey(link: Link, workshop: Workshop) -> float:
                     keyring.learn(workshop.declared_keys)
                 keyring.learn(keys)
                 keyring.set_freshness(is_fresh=True)
+                has_keys.set()
                 await link.send(Applied(version))
             case Freshness(is_fresh=is_fresh):
                 keyring.set_freshness(is_fresh=is_fresh)

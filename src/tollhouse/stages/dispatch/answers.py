@@ -42,7 +42,7 @@ class WatchedStream:
 
     __slots__ = (
         "_answer", "_binding", "_clock", "_held", "_is_ended", "_passage", "_progress", "_tap", "_timeouts",
-        "headers", "reading", "salvage", "status",
+        "_unread", "headers", "reading", "salvage", "status",
     )  # fmt: skip
 
     def __init__(
@@ -61,12 +61,19 @@ class WatchedStream:
         self._clock = clock
         self._passage = passage
         self._held = b""
+        self._unread = b""
         self._is_ended = False
         self._progress = 0
         self.status = answer.status
         self.headers = carried(answer)
         self.reading = Reading()
         self.salvage = b""
+
+    def put_back(self, data: bytes) -> None:
+        """Bytes of the body that were read to see what it is; for answers that hide that they are streams."""
+        self._unread = data
+        self.headers = [(name, value) for name, value in self.headers if name != b"content-type"]
+        self.headers.append((b"content-type", b"text/event-stream"))
 
     async def begin(self, *, hold_preamble: bool) -> None:
         """Read until something may go out: the first frame, or with `hold_preamble` the first content.
@@ -78,10 +85,9 @@ class WatchedStream:
         )
         pieces: list[bytes] = []
         while not (self._tap.has_content if hold_preamble else pieces):
-            out = await self._read()
+            pieces.append(await self._read())
             if self._is_ended:
                 break
-            pieces.append(out)
         self._held = b"".join(pieces)
 
     async def next(self) -> bytes:
@@ -104,14 +110,14 @@ class WatchedStream:
             self._passage.upstream_s += self._clock.monotonic() - started
 
     async def _read(self) -> bytes:
-        """The next whole frames; `b""` at the proper end."""
+        """The next whole frames; at the proper end what was left of them, which is `b""` as a rule."""
         tap = self._tap
         while True:
-            data = await self._answer.read()
+            data, self._unread = self._unread or await self._answer.read(), b""
             if not data:
                 self.reading = tap.end()
                 self._is_ended = True
-                return b""
+                return tap.salvage
             out = tap.feed(data)
             if tap.progress != self._progress:
                 self._progress = tap.progress
@@ -182,6 +188,13 @@ def carried(answer: Answer) -> HeaderList:
 def is_event_stream(answer: Answer) -> bool:
     kind = header(answer, b"content-type")
     return kind is not None and kind.lower().startswith(b"text/event-stream")
+
+
+def looks_like_events(body: bytes) -> bool:
+    """Whether a body begins as event streams do."""
+    return (
+        body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b":"))
+    )
 
 
 def check_plain(answer: Answer, binding: Binding) -> None:

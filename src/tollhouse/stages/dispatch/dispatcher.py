@@ -31,6 +31,7 @@ from .answers import (
     header,
     invalid,
     is_event_stream,
+    looks_like_events,
     read_whole,
     scrubbed,
 )
@@ -156,9 +157,9 @@ class Dispatcher:
                 body = await read_whole(answer, _LARGEST_ANSWER_BYTES, binding)
                 reading = dialect.tap_unary(body)
                 return Whole(status=200, headers=carried(answer), body=body, reading=reading)
-            if not is_event_stream(answer):
-                raise await self._not_a_stream(answer, dialect, binding)
             stream = WatchedStream(answer, dialect.tap_stream(call), binding, timeouts, clock, passage)
+            if not is_event_stream(answer):
+                await self._expect_events(answer, stream, dialect, binding)
             await stream.begin(hold_preamble=len(plan.candidates) > 1)
             is_handed_on = True
             return stream
@@ -186,14 +187,19 @@ class Dispatcher:
         )
         return Failure(error=scrubbed(error, binding.secret), phase=Phase.STARTED, status=answer.status)
 
-    async def _not_a_stream(self, answer: Answer, dialect: Dialect, binding: Binding) -> GatewayError:
-        """200, but no event stream: perhaps an error in plain JSON, whose words are worth keeping."""
-        body = await read_whole(answer, _LARGEST_ERROR_BYTES, binding)
-        try:
-            dialect.tap_unary(body)
-        except GatewayError as error:
-            return error
-        return invalid(binding, "answered a request for a stream with a whole answer")
+    async def _expect_events(
+        self, answer: Answer, stream: WatchedStream, dialect: Dialect, binding: Binding
+    ) -> None:
+        """200 under another content type: events all the same, or an error in plain JSON whose words are worth keeping.
+
+        Raises: GatewayError, TransportError.
+        """
+        first = await answer.read()
+        if looks_like_events(first):
+            stream.put_back(first)
+            return
+        dialect.tap_unary(first + await read_whole(answer, _LARGEST_ERROR_BYTES, binding))
+        raise invalid(binding, "answered a request for a stream with a whole answer")
 
     def _note_failure(self, attempt: Attempt, failure: Failure) -> None:
         error = failure.error

@@ -129,7 +129,8 @@ class Connection(asyncio.Protocol):
         self._at = 0
         if self._task is None or self._reader.stage is not Stage.BETWEEN:
             self._read()
-        self._pace()
+        if self._unread or self._is_reading_paused:
+            self._pace()
 
     def eof_received(self) -> None:
         """The caller is gone; the transport closes when what was written has been taken."""
@@ -181,19 +182,19 @@ class Connection(asyncio.Protocol):
 
     def _be_patient(self, before: Stage) -> None:
         """Set the clock for what the caller has to do next."""
+        stage = self._reader.stage
+        if stage is Stage.BETWEEN:
+            if self._task is not None:
+                self._deadline = inf
+            return
         limits = self.limits
-        match self._reader.stage:
-            case Stage.BETWEEN:
-                if self._task is not None:
-                    self._deadline = inf
-            case Stage.HEAD:
-                if before is not Stage.HEAD:
-                    self._deadline = self._loop.time() + limits.head_s
-            case Stage.BODY:
-                now = self._loop.time()
-                if before is not Stage.BODY:
-                    self._end = now + limits.body_total_s
-                self._deadline = min(now + limits.body_s, self._end)
+        now = self._loop.time()
+        if stage is Stage.BODY:
+            if before is not Stage.BODY:
+                self._end = now + limits.body_total_s
+            self._deadline = min(now + limits.body_s, self._end)
+        elif before is not Stage.HEAD:
+            self._deadline = now + limits.head_s
 
     def _pace(self) -> None:
         """Take no more from the caller than may wait here."""

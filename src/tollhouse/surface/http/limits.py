@@ -11,9 +11,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 16_384
     """Open at once; those beyond are told so and closed."""
     head_bytes: int = 65_536
-    """Of one request's head, and of what a chunked body sends that is not content, without a break."""
+    """Of one request's head; also of what is not content in a chunked body, on end, and one read more."""
     head_count: int = 128
-    """Headers of one request, its trailers included."""
+    """Different headers of one request."""
     body_bytes: int = 33_554_432
     unread_bytes: int = 65_536
     """What may wait behind the request being answered before reading stops; one read more is possible."""

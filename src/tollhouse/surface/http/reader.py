@@ -44,7 +44,6 @@ class Reader:
 
     __slots__ = (
         "_dry_bytes",
-        "_head_count",
         "_headers",
         "_host",
         "_is_upgrade",
@@ -66,7 +65,6 @@ class Reader:
         self._parser = httptools.HttpRequestParser(self)
         self._request: WireRequest | None = None
         self._headers: dict[bytes, bytes] = {}
-        self._head_count = 0
         self._target = b""
         self._is_upgrade = False
         self._left = 0
@@ -85,23 +83,24 @@ class Reader:
         Raises: Malformed; then nothing more may be fed.
         """
         self.is_whole = False
-        steps = _STEPS
-        while at < len(data) and steps and not self.is_whole:
-            at = self._step(data, at)
-            steps -= 1
+        for _ in range(_STEPS):
+            end = self._end_of_step(data, at)
+            dry_bytes = self._dry_bytes + end - at
+            if dry_bytes > self._limits.head_bytes:
+                self._check_dry()
+            self._dry_bytes = dry_bytes
+            at += self._parse(data[at:end])
+            if self.is_whole or at == len(data):
+                break
         return at
 
-    def _step(self, data: bytes, at: int) -> int:
-        end = self._end_of_step(data, at)
+    def _check_dry(self) -> None:
+        """More is about to be read than a head may have; in a body that is the rule, unless it held no content."""
         bound = self._limits.head_bytes
-        dry_bytes = self._dry_bytes + end - at
-        if dry_bytes > bound and self.stage is not Stage.BODY:
+        if self.stage is not Stage.BODY:
             raise Malformed(f"its head is larger than {bound} bytes")
-        self._dry_bytes = dry_bytes
-        end = at + self._parse(data if end - at == len(data) else memoryview(data)[at:end])
         if self._dry_bytes > bound:
             raise Malformed(f"its body holds {bound} bytes on end that are not content")
-        return end
 
     def _end_of_step(self, data: bytes, at: int) -> int:
         if self._left:
@@ -119,7 +118,7 @@ class Reader:
         self._tail = (tail + data[max(at, len(data) - 3) :])[-3:]
         return len(data)
 
-    def _parse(self, piece: bytes | memoryview) -> int:
+    def _parse(self, piece: bytes) -> int:
         """Returns how much was read: all but what follows the head of an upgrade."""
         try:
             self._parser.feed_data(piece)
@@ -160,16 +159,12 @@ class Reader:
         self.stage = Stage.HEAD
         self._target = b""
         self._headers = {}
-        self._head_count = 0
 
     def on_url(self, url: bytes) -> None:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; or a trailer, which is counted and thrown away with the dictionary it lands in."""
-        self._head_count += 1
-        if self._head_count > self._limits.head_count:
-            raise Malformed(f"it has more than {self._limits.head_count} headers")
+        """A header; or a trailer, which is thrown away with the dictionary it lands in."""
         name = name.lower()
         value = value.rstrip(b" \t")
         headers = self._headers
@@ -185,6 +180,8 @@ class Reader:
             return
         version = parser.get_http_version()
         headers, self._headers = self._headers, {}
+        if len(headers) > self._limits.head_count:
+            raise Malformed(f"it has more than {self._limits.head_count} headers")
         check_head(version, headers)
         path, query = split_target(self._target)
         self.stage = Stage.BODY
