@@ -28,8 +28,8 @@ def three_digits(value: float) -> str:
     """A number with three significant digits and no more, thousands set apart."""
     if value == 0:
         return "0"
-    places = 2 - math.floor(math.log10(abs(value)))
-    return f"{round(value, places):,.{max(0, places)}f}"
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
 def spread(figure: Figure) -> str:

@@ -78,7 +78,8 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
         passage.outcome = Outcome.CLIENT_GONE
         reply.abort()
     except asyncio.CancelledError:
-        passage.outcome = Outcome.CLIENT_GONE if reply.is_gone else Outcome.CUT
+        if passage.outcome is Outcome.OPEN:
+            passage.outcome = Outcome.CLIENT_GONE if reply.is_gone else Outcome.CUT
         raise
     except Exception as defect:  # noqa: BLE001 - whatever it is, the caller gets an answer and the book its row
         house.report(passage.id, defect)

@@ -59,6 +59,10 @@ class StreamTap(Protocol):
         """Whether something a caller would see as an answer has gone by."""
 
     @property
+    def is_done(self) -> bool:
+        """Whether the event has gone by after which nothing may follow: the end of the body need not be waited for."""
+
+    @property
     def progress(self) -> int:
         """Counts frames that are progress: heartbeats and empty preambles are not."""
 

@@ -42,5 +42,8 @@ class Live(Protocol):
         Raises: GatewayError when the answer turns out bad, is cut, or takes too long.
         """
 
+    async def finish(self) -> None:
+        """After the proper end, let the upstream end too for a moment, so that its connection can be used again."""
+
     def close(self) -> None:
         """Give the upstream's connection up. In every case, and at once."""

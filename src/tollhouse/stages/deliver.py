@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tollhouse.core.exchange import Outcome
 from tollhouse.core.passage import Passage
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.opened import Live, Whole
@@ -34,12 +35,14 @@ async def deliver_live(live: Live, reply: Reply, headers: HeaderList, passage: P
             await reply.write(data)
             data = await live.next()
         reply.end()
+        passage.outcome = Outcome.OK  # whatever happens from here on, the caller has the whole answer
+        await live.finish()
     except Exception:
         if live.salvage and reply.is_started:
             passage.response_bytes += len(live.salvage)
             await reply.write(live.salvage)
         raise
     finally:
+        live.close()
         passage.usage = live.reading.usage
         passage.finish_reason = live.reading.finish_reason
-        live.close()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import uvloop
 
-from .front import Run
+from contract.http_front.front import Run
 
 
 @pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])

@@ -262,6 +262,12 @@ class Caller:
                 await self._more()
         return self._got == b""
 
+    async def some(self) -> bytes:
+        """What comes next, in one piece."""
+        await self._more()
+        taken, self._got = self._got, b""
+        return taken
+
     def stop_saying(self) -> None:
         """Close the sending side only."""
         self._own.shutdown(socket.SHUT_WR)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from pathlib import Path
 
 import pytest
-
 from bench.problems import BenchImpossible, RunVoid
 from bench.processes import Launch, free_port, run, split_cores, wait_for_port
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"])
+deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+child = subprocess.Popen([sys.executable, "-c", deaf])
 open("child", "w").write(str(child.pid))
 time.sleep(60)
 """
@@ -39,11 +40,12 @@ def wait_for(condition) -> None:
 def test_program_and_its_children_are_stopped_when_the_block_fails(tmp_path):
     launch = Launch(command=(sys.executable, "-c", STUBBORN))
     child = tmp_path / "child"
-    with (
-        pytest.raises(ZeroDivisionError),
-        run(launch, folder=tmp_path, cores=sorted(os.sched_getaffinity(0))) as running,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.suppress(ZeroDivisionError))
+        running = stack.enter_context(run(launch, folder=tmp_path, cores=sorted(os.sched_getaffinity(0))))
         wait_for(lambda: child.exists() and child.read_text())
+        assert not is_gone(running.pid)
+        assert not is_gone(int(child.read_text()))
         raise ZeroDivisionError
     wait_for(lambda: is_gone(running.pid))
     wait_for(lambda: is_gone(int(child.read_text())))

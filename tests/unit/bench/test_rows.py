@@ -6,11 +6,10 @@ import json
 
 import pytest
 import yaml
-
 from bench import gateways, nginx, peers
+from bench.bodies import ANSWER
 from bench.http_client import Answer
 from bench.latency import percentile, require_right
-from bench.bodies import ANSWER
 from bench.machine import cpu_model, version
 from bench.problems import BenchImpossible, RunVoid
 from bench.records import DEFAULT

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import bench
+import pytest
 from bench.bodies import CHUNKS
 from bench.latency import added_latency, first_answer
 from bench.problems import RunVoid

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from unit.bench.figures import memory, results, run
-
 from bench import summary
+
+from unit.bench.figures import memory, results, run
 
 
 def row(found, name):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import itertools
 
+import pytest
 from bench.bodies import CHUNKS, STREAM
 from bench.tally import Tally
+from hypothesis import given
+from hypothesis import strategies as st
 
 END = STREAM[-1]
 USAGE = STREAM[-2]
@@ -24,7 +25,7 @@ def read(*events: bytes) -> Tally:
 def test_stream_is_whole_wherever_it_was_cut(cuts):
     body = b"".join(STREAM)
     edges = [0, *sorted(cuts), len(body)]
-    tally = read(*(body[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    tally = read(*(body[a:b] for a, b in itertools.pairwise(edges)))
     assert tally.fault is None
     assert tally.chunks == CHUNKS
     assert tally.reads == len(edges) - 1

@@ -38,8 +38,8 @@ class FamilyTap:
     """Implements ports.dialect.StreamTap. `is_content` tells whether a choice of a chunk has part of an answer."""
 
     __slots__ = (
-        "_fault", "_finishes", "_frames", "_is_content", "_is_done", "_reading", "_usage", "_withholds_usage",
-        "has_content", "progress", "salvage",
+        "_fault", "_finishes", "_frames", "_is_content", "_reading", "_usage", "_withholds_usage",
+        "has_content", "is_done", "progress", "salvage",
     )  # fmt: skip
 
     def __init__(self, *, withholds_usage: bool, is_content: Callable[[dict[str, Any]], bool]) -> None:
@@ -50,14 +50,14 @@ class FamilyTap:
         """By choice, once it has started: its finish reason, or None."""
         self._usage: object = None
         self._reading: Reading | None = None
-        self._is_done = False
+        self.is_done = False
         self._fault: GatewayError | None = None
         self.has_content = False
         self.progress = 0
         self.salvage = b""
 
     def feed(self, data: bytes) -> bytes:
-        if self._is_done:
+        if self.is_done:
             return b""
         if self._fault is not None:
             raise self._fault
@@ -75,7 +75,7 @@ class FamilyTap:
             for frame in frames:
                 if self._watch(frame):
                     passed.append(frame)
-                if self._is_done:
+                if self.is_done:
                     return b"".join(passed)
             if is_too_long:
                 raise not_an_answer(f"sent an event of more than {LONGEST_FRAME_BYTES} bytes")
@@ -88,7 +88,7 @@ class FamilyTap:
     def end(self) -> Reading:
         if self._fault is not None:
             raise self._fault
-        if not self._is_done:
+        if not self.is_done:
             try:
                 self._judge_tail(self._frames.tail)
             except GatewayError as error:
@@ -114,7 +114,7 @@ class FamilyTap:
         )
 
     def _is_terminal(self) -> bool:
-        return self._is_done or (bool(self._finishes) and None not in self._finishes.values())
+        return self.is_done or (bool(self._finishes) and None not in self._finishes.values())
 
     def _watch(self, frame: bytes) -> bool:
         """Whether the frame may go out."""
@@ -130,10 +130,10 @@ class FamilyTap:
     def _event(self, event: Event) -> bool:
         if event.name == b"error":
             raise in_band_error(_value(event.text))
-        if self._is_done or not event.text.strip():
+        if self.is_done or not event.text.strip():
             return True
         if event.text.startswith(_DONE):
-            self._is_done = True
+            self.is_done = True
             self._reading = None
             return True
         return self._chunk(_decoded(event.text))
@@ -201,7 +201,7 @@ class FamilyTap:
         if len(rest) == 1 and rest[0].text.startswith(_DONE):
             # The last frame without its empty line: nothing is missing that means something.
             self.salvage = tail
-            self._is_done = True
+            self.is_done = True
             self._reading = None
             return
         for event in rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from tollhouse.ports.dialect import Reading, StreamTap
 from tollhouse.ports.reply import HeaderList
 from tollhouse.ports.transport import Answer, Target, TransportError
 
+_LAST_BYTES_S: Final = 0.25
 _CARRIED: Final = frozenset([b"content-type", b"openai-processing-ms", b"openai-version", b"retry-after"])
 """Headers of an upstream's answer that reach the caller: none that names the house's account there."""
 _NOT_CARRIED: Final = frozenset(
@@ -95,7 +97,8 @@ class WatchedStream:
         if held:
             self._held = b""
             return held
-        if self._is_ended:
+        if self._is_ended or self._tap.is_done:
+            self.reading = self._tap.end()
             return b""
         started = self._clock.monotonic()
         try:
@@ -127,6 +130,14 @@ class WatchedStream:
                     )
             if out:
                 return out
+
+    async def finish(self) -> None:
+        if self._is_ended:
+            return
+        self._answer.expect(ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + _LAST_BYTES_S)
+        with contextlib.suppress(TransportError):
+            while await self._answer.read():
+                pass
 
     def close(self) -> None:
         self._answer.close()
@@ -169,6 +180,9 @@ class RawAnswer:
             raise explained(error, self._binding.upstream) from error
         finally:
             self._passage.upstream_s += self._clock.monotonic() - started
+
+    async def finish(self) -> None:
+        """Its proper end was the end of the body."""
 
     def close(self) -> None:
         self._answer.close()

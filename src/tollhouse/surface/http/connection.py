@@ -147,7 +147,11 @@ class Connection(asyncio.Protocol):
         if self.is_lost:
             return
         self.is_lost = True
-        if self._task is not None:
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Once only: an exchange that is settling its accounts is left in peace."""
+        if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
     def pause_writing(self) -> None:
@@ -352,8 +356,7 @@ class Connection(asyncio.Protocol):
 
     def cut(self) -> None:
         """The house closes for good."""
-        if self._task is not None:
-            self._task.cancel()
+        self._cancel()
         self._transport.abort()
 
 

@@ -23,6 +23,8 @@ from .wire_request import WireRequest
 _SWEEP_S: Final = 0.5
 _SETTLE_S: Final = 5.0
 """How long exchanges that have been cut may take to settle their accounts."""
+_LONGEST_PATH: Final = 200
+"""As much of a path that leads nowhere stands in the book."""
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _JSON: Final = (b"content-type", b"application/json")
 _EXPOSITION: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
@@ -110,7 +112,7 @@ class HttpServer:
         refuse(self._house, error, reply, door="", peer=peer, dialect=MAIN_DIALECT)
 
     def _refuse(self, reply: Response, error: GatewayError, request: WireRequest) -> None:
-        door = f"{request.method} {request.path}"
+        door = f"{request.method} {request.path[:_LONGEST_PATH]}"
         refuse(self._house, error, reply, door=door, peer=request.peer, dialect=MAIN_DIALECT)
 
     # -- the open doors
