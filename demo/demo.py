@@ -59,14 +59,12 @@ def make_key(config: Path, environment: Environment) -> str:
 def show(address: str, key: str) -> None:
     """What to do next; every line whole, for copying."""
     body = '{"model": "mock-chat", "messages": [{"role": "user", "content": "Is anybody home?"}]}'
+    headers = f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json'"
+    book = f".venv/bin/tollhouse requests --config {FOLDER}/tollhouse.yaml"
     print(f"\nThe house is open at {address}. Your virtual key:\n")
     print(f"{key}\n")
-    print(
-        f"curl -s {address}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{body}'\n"
-    )
-    print(
-        f"OpenAI SDK: base_url={address}/v1 with that key. The book: .venv/bin/tollhouse requests --config {FOLDER}/tollhouse.yaml"
-    )
+    print(f"curl -s {address}/v1/chat/completions {headers} -d '{body}'\n")
+    print(f"OpenAI SDK: base_url={address}/v1 with that key. The book: {book}")
     print("Ctrl-C closes the house.", flush=True)
 
 

@@ -19,18 +19,40 @@ FOLDER: Final = Path(__file__).parent / "reference"
 MARK: Final = "<!-- Written by docs/generate.py: `make docs`. -->\n"
 
 
+_ERRORS_HEAD: Final = """# Errors
+
+Errors come in the shape of the caller's dialect. `code` is stable, `source` says whose side failed, `hint` what to do:
+
+```json
+{"error": {"type": "invalid_request_error", "code": "route_not_found", "message": "There is no route named 'gpt-5'.",
+           "param": "model", "request_id": "req_…", "source": "gateway", "hint": "Did you mean 'gpt-4o'?",
+           "docs": "docs/reference/errors.md#route_not_found"}}
+```
+
+An upstream's 4xx keeps its status; its own code stands in `upstream_code`. In a stream that has begun, the same object
+comes as a frame `data: {"error": …}`, and no terminal event follows.
+"""
+
+
 def errors() -> str:
     """Every code, its status and what it means."""
     meanings = {
-        ErrorKind.INVALID_REQUEST: "The request cannot be taken as it is; `param` names the field where there is one. Also an upstream's own 4xx, with its status and words.",
+        ErrorKind.INVALID_REQUEST: (
+            "The request cannot be taken as it is; `param` names the field where there is one. Also an "
+            "upstream's own 4xx, with its status and words."
+        ),
         ErrorKind.UNAUTHENTICATED: "No key, a malformed key, an unknown or a revoked one.",
         ErrorKind.KEY_EXPIRED: "The key was good until it expired.",
-        ErrorKind.FORBIDDEN: "The key may not use what was asked for. Said of routes that do not exist as well.",
+        ErrorKind.FORBIDDEN: (
+            "The key may not use what was asked for. Said of routes that do not exist as well."
+        ),
         ErrorKind.ROUTE_NOT_FOUND: "No route, door, provider or upstream model of that name.",
         ErrorKind.UNSUPPORTED_PARAMETER: "A field that the upstream cannot take.",
         ErrorKind.CONTEXT_LENGTH_EXCEEDED: "The upstream says the input is longer than the model's window.",
         ErrorKind.UPSTREAM_RATE_LIMITED: "The upstream's rate limit; `retry-after` is the upstream's.",
-        ErrorKind.UPSTREAM_UNAVAILABLE: "The upstream could not be reached, broke off, failed, or refused the house's own credential.",
+        ErrorKind.UPSTREAM_UNAVAILABLE: (
+            "The upstream could not be reached, broke off, failed, or refused the house's own credential."
+        ),
         ErrorKind.UPSTREAM_INVALID_RESPONSE: "The upstream answered with something that is not an answer.",
         ErrorKind.TIMEOUT_CONNECT: "The clock `connect_s` ran out.",
         ErrorKind.TIMEOUT_TLS: "The clock `tls_s` ran out.",
@@ -42,17 +64,7 @@ def errors() -> str:
         ErrorKind.OVERLOADED: "The house is at one of its bounds, or its journal cannot be written.",
         ErrorKind.INTERNAL: "A defect of the house. The log has the details under the request id.",
     }
-    lines = [
-        "# Errors\n",
-        "Errors come in the shape of the caller's dialect. `code` is stable, `source` says whose side failed, `hint` what to do:\n",
-        "```json\n"
-        '{"error": {"type": "invalid_request_error", "code": "route_not_found", "message": "There is no route named \'gpt-5\'.",\n'
-        '           "param": "model", "request_id": "req_…", "source": "gateway", "hint": "Did you mean \'gpt-4o\'?",\n'
-        '           "docs": "docs/reference/errors.md#route_not_found"}}\n'
-        "```\n",
-        "An upstream's 4xx keeps its status; its own code stands in `upstream_code`. In a stream that has begun, the same",
-        'object comes as a frame `data: {"error": …}`, and no terminal event follows.\n',
-    ]
+    lines = [_ERRORS_HEAD]
     for kind in ErrorKind:
         lines += [f"## {kind.value}\n", f"Status {status_of(kind)}. {meanings[kind]}\n"]
     return "\n".join(lines)
@@ -71,9 +83,9 @@ def doors() -> str:
     lines += [f"| GET | `{path}` | open: asks for no key | |" for path in OPEN_DOORS]
     lines += [
         "",
-        "A key is taken as `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`. `/metrics` answers callers on the same",
-        "machine only, and not those whom a proxy forwards. `/passthrough/{provider}/{path}` needs a key whose routes cover",
-        "`passthrough/{provider}`; a key with the route `*` covers everything, this too.\n",
+        "A key is taken as `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`. `/metrics` answers callers on the",
+        "same machine only, and not those whom a proxy forwards. `/passthrough/{provider}/{path}` needs a key whose",
+        "routes cover `passthrough/{provider}`; a key with the route `*` covers everything, this too.\n",
         "## Headers of answers\n",
         "| header | meaning |",
         "|---|---|",
@@ -99,8 +111,8 @@ def environment() -> str:
     """Every environment variable."""
     lines = [
         "# Environment\n",
-        "Read by the command line only. Variables that `env:NAME` references name are read as well, by the keeper, and are not",
-        "handed on to workers.\n",
+        "Read by the command line only. Variables that `env:NAME` references name are read as well, by the keeper,",
+        "and are not handed on to workers.\n",
         "| variable | meaning |",
         "|---|---|",
         *[f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()],

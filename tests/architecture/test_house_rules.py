@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tollhouse"
 FILES = sorted(SOURCE.rglob("*.py"))
 MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+CHANGES = {"append", "add", "update", "pop", "clear", "setdefault", "extend", "remove", "insert"}
 NOT_OURS = {
     "manager",
     "helper",
@@ -43,7 +44,7 @@ def _module_level(tree: ast.Module) -> Iterator[tuple[ast.stmt, list[ast.expr], 
 
 
 def mutable_module_state(tree: ast.Module) -> list[str]:
-    """Names at module level that hold something that can change and are not declared Final (`__all__` is read by tools)."""
+    """Names at module level that hold what can change and are not Final (`__all__` is for tools)."""
     return [
         ast.unparse(targets[0])
         for _, targets, value, is_final in _module_level(tree)
@@ -63,19 +64,12 @@ def changes_of_module_state(tree: ast.Module) -> list[str]:
             if isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
                 targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target]
                 target = next((t.value for t in targets if isinstance(t, ast.Subscript)), None)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr in (
-                    "append",
-                    "add",
-                    "update",
-                    "pop",
-                    "clear",
-                    "setdefault",
-                    "extend",
-                    "remove",
-                    "insert",
-                ):
-                    target = node.func.value
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in CHANGES
+            ):
+                target = node.func.value
             if isinstance(target, ast.Name) and target.id in names:
                 changed.append(f"{function.name}: {target.id}")
     return changed

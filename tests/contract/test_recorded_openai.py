@@ -11,10 +11,11 @@ from typing import Any
 
 import openai
 import pytest
-from house import House, running_house
 from openai import OpenAI, Stream
 from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from house import House, running_house
 
 pytestmark = pytest.mark.corpus
 
@@ -32,7 +33,7 @@ PLAIN: dict[str, dict[str, Any]] = {
 
 
 UNREADABLE = {
-    "openai_completions-8fced9979e5a-00": "the recorded answer is a stream for a request that asked for none: no client can read it",
+    "openai_completions-8fced9979e5a-00": "the recorded answer is a stream, the request asked for none",
 }
 """Recordings whose answer the SDK cannot read straight from the replay either; only their request is compared."""
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from house import House, config_text, running_house
 
+from house import House, config_text, running_house
 from tollhouse.core.ids import virtual_key_text
 from tollhouse.testing import ScriptedUpstream
 

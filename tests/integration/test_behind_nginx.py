@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import House, config_text, free_port, running_house
 from openai import OpenAI
 
+from house import House, config_text, free_port, running_house
 from tollhouse.testing import ScriptedUpstream
 
 NGINX = """

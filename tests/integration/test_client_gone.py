@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from house import House, config_text, running_house
 
+from house import House, config_text, running_house
 from tollhouse.testing import Fate, ScriptedUpstream
 
 BODY = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
@@ -35,6 +35,16 @@ def until(condition: Callable[[], Any], patience_s: float = 10.0) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError("it did not happen")
+
+
+def request(key: str, body: bytes) -> bytes:
+    head = [
+        "POST /v1/chat/completions HTTP/1.1",
+        "host: x",
+        f"authorization: Bearer {key}",
+        f"content-length: {len(body)}",
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 @pytest.mark.parametrize(
@@ -62,9 +72,8 @@ def test_caller_leaves(
     body = json.dumps({**BODY, "stream": is_stream}).encode()
     key = house.new_key("gpt")
     host, port = house.url.removeprefix("http://").split(":")
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection((host, int(port)), 10) as end:
-        end.sendall(head.encode() + body)
+        end.sendall(request(key, body))
         upstream.wait_received(1)
         if reads:
             assert b"200 OK" in end.recv(65_536)
@@ -87,9 +96,8 @@ def test_house_that_drains_lets_streams_finish_and_takes_no_new_callers(
     upstream.script(chunks=30, chunk_delay_s=0.03)
     body = json.dumps({**BODY, "stream": True}).encode()
     host, port = house.url.removeprefix("http://").split(":")
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection((host, int(port)), 10) as end:
-        end.sendall(head.encode() + body)
+        end.sendall(request(key, body))
         answer = end.recv(65_536)
         assert house.stop() == 0
         while data := end.recv(65_536):

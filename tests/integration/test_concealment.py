@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from house import PROVIDER_KEY, House, config_text
 
+from house import PROVIDER_KEY, House, config_text
 from tollhouse.testing import CanaryScanner, ScriptedUpstream
 
 MASTER_KEY = "master-canary-Jd83kfQpZx71LmNv"
@@ -70,7 +70,7 @@ def test_key_is_nowhere_after_everything_that_can_go_wrong(
 
     workers = house.worker_pids()
     assert workers
-    in_processes = [hit for hit in scanner.scan_processes(workers)]
+    in_processes = scanner.scan_processes(workers)
     in_arguments = [hit for hit in scanner.scan_processes([house.pid]) if "cmdline" in hit.where]
 
     for command in (

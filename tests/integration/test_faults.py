@@ -11,9 +11,9 @@ from typing import Any
 
 import openai
 import pytest
-from house import House, config_text, running_house
 from openai import OpenAI
 
+from house import House, config_text, running_house
 from tollhouse.testing import ScriptedUpstream, refused_port
 
 ASK: Any = [{"role": "user", "content": "count to ten please, slowly and in words"}]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from house import PROVIDER_KEY, House, config_text, running_house
 from openai import AsyncOpenAI, OpenAI
 
+from house import PROVIDER_KEY, House, config_text, running_house
 from tollhouse.testing import ScriptedUpstream
 
 ASK = [{"role": "user", "content": "Is anybody home?"}]
@@ -173,7 +173,8 @@ def test_open_doors_ask_for_no_key_and_all_others_do(house: House, upstream: Scr
         assert house.call("GET", path)[0] == 200
     doors = [
         ("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("POST", "/v1/embeddings"),
-        ("GET", "/v1/models"), ("GET", "/v1/models/gpt"), ("GET", "/passthrough/up/models"), ("DELETE", "/passthrough/up/x"),
+        ("GET", "/v1/models"), ("GET", "/v1/models/gpt"), ("GET", "/passthrough/up/models"),
+        ("DELETE", "/passthrough/up/x"),
     ]  # fmt: skip
     for method, path in doors:
         status, headers, body = house.call(method, path, b"{}" if method == "POST" else None)

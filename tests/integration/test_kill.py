@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House, config_text, free_port
 
+from house import House, config_text, free_port
 from tollhouse.testing import ScriptedUpstream
 
 REQUESTS = 2_000

@@ -5,10 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
 from tollhouse.core.problem import ConfigProblem, Severity
+
+
+_FILE_WIDTH: Final = 240
+"""Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
 
 
 def line(text: str = "") -> None:
@@ -45,7 +50,7 @@ def table(
         shown.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
         shown.add_row(*[_plain(cell) for cell in row])
-    Console(soft_wrap=not sys.stdout.isatty()).print(shown)
+    Console(width=None if sys.stdout.isatty() else _FILE_WIDTH).print(shown)
 
 
 def _plain(cell: str) -> str:

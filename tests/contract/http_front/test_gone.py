@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -175,8 +176,6 @@ def test_exchange_that_fails_against_its_contract_is_cut_and_reported(run: Run) 
             with pytest.raises(ConnectionResetError):
                 await caller.rest()
             await here.until_empty()
-            import gc
-
             gc.collect()
             await here.until(lambda: bool(reported))
 

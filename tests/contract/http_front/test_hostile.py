@@ -39,7 +39,8 @@ VALID = [
 ]
 GRAINS = st.sampled_from(
     [
-        b"\r\n", b"\n", b"\r", b"\r\n\r\n", b" ", b"\t", b":", b"\0", b"\xff", b"0\r\n\r\n", b"5\r\n", b";", b"-1", b"+",
+        b"\r\n", b"\n", b"\r", b"\r\n\r\n", b" ", b"\t", b":", b"\0", b"\xff", b"0\r\n\r\n", b"5\r\n", b";",
+        b"-1", b"+",
         b"content-length: 5\r\n", b"transfer-encoding: chunked\r\n", b"host: h\r\n", b"connection: upgrade\r\n",
         b"upgrade: h2c\r\n", b"expect: 100-continue\r\n", b"HTTP/1.0", b"HTTP/1.1", b"GET ", b"POST /", b"CONNECT ",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"x" * 200,

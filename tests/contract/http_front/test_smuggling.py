@@ -9,6 +9,8 @@ from __future__ import annotations
 import pytest
 
 from contract.http_front.front import CHUNKED_HEAD, GET, Run, chunked, front, get, post
+from tollhouse.surface.http.response import Response
+from tollhouse.surface.http.wire_request import WireRequest
 
 HIDDEN = b"GET /hidden HTTP/1.1\r\nhost: h\r\n\r\n"
 
@@ -253,7 +255,7 @@ def test_underscore_is_let_pass_in_names_that_decide_nothing(run: Run, value: st
 def test_answer_is_not_split_by_what_stands_in_its_headers(
     run: Run, headers: list[tuple[bytes, bytes]], streams: bool
 ) -> None:
-    async def serve(request, reply) -> None:  # type: ignore[no-untyped-def]
+    async def serve(request: WireRequest, reply: Response) -> None:
         try:
             reply.start(200, headers) if streams else reply.send(200, headers, b"")
         except ValueError:

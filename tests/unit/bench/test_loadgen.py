@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from bench.bodies import ANSWER, REQUEST
 from bench.loadgen import parse, script
 from bench.problems import RunVoid

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from bench.problems import BenchImpossible, RunVoid
 from bench.processes import Launch, free_port, run, split_cores, wait_for_port
 

@@ -6,9 +6,9 @@ import io
 from xml.etree import ElementTree as ET
 
 import pytest
-from bench import chart, report, summary
 from rich.console import Console
 
+from bench import chart, report, summary
 from unit.bench.figures import results, run
 
 FOUND = results(

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import yaml
+
 from bench import gateways, nginx, peers
 from bench.bodies import ANSWER
 from bench.http_client import Answer

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import bench
 import pytest
+
+import bench
 from bench.bodies import CHUNKS
 from bench.latency import added_latency, first_answer
 from bench.problems import RunVoid

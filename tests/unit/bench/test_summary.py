@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bench import summary
 
+from bench import summary
 from unit.bench.figures import memory, results, run
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from bench.bodies import CHUNKS, STREAM
-from bench.tally import Tally
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.bodies import CHUNKS, STREAM
+from bench.tally import Tally
 
 END = STREAM[-1]
 USAGE = STREAM[-2]

@@ -33,6 +33,6 @@ def test_secret_is_not_encoded_by_accident(encode: object) -> None:
 
 def test_secret_equals_only_itself() -> None:
     secret = Secret(VALUE)
-    assert secret == secret  # noqa: PLR0124 - that is the point
+    assert secret == secret
     assert secret != Secret(VALUE)
     assert secret.reveal() == VALUE

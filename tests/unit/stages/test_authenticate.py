@@ -72,7 +72,7 @@ def test_malformed_key_is_refused_without_any_look_up() -> None:
             raise AssertionError("looked up")
 
     ring = keyring(made())
-    ring._entries = Untouchable()  # type: ignore[assignment]  # noqa: SLF001
+    ring._entries = Untouchable()  # type: ignore[assignment]
     for text in ("sk-th-", TEXT[:-1], TEXT[:-1] + "!", TEXT + "0", TEXT.replace("0", "1", 1)):
         assert refusal(ring, {b"x-api-key": text.encode()}).kind is ErrorKind.UNAUTHENTICATED
 
