@@ -33,10 +33,9 @@ def three_digits(value: float) -> str:
 
 
 def spread(figure: Figure) -> str:
-    """The range of a figure, or nothing where there was one sample."""
-    if figure.samples == 1:
-        return ""
-    return f"{three_digits(figure.low)} to {three_digits(figure.high)}"
+    """The range of a figure, or nothing where it has none to speak of."""
+    low, high = three_digits(figure.low), three_digits(figure.high)
+    return f"{low} to {high}" if low != high else ""
 
 
 def terminal(results: Results) -> RenderableType:

@@ -11,7 +11,6 @@ import msgspec
 
 from tollhouse.core.problem import ConfigProblem, Severity
 
-
 _FILE_WIDTH: Final = 240
 """Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
 

@@ -234,8 +234,9 @@ def merge(entries: Iterable[JournalEntry]) -> tuple[tuple[ExchangeRecord, ...], 
             case Settlement(exchange=new):
                 exchanges[new.id] = combine(exchanges.get(new.id), new)
             case AttemptIntent(exchange=new, attempt=attempt):
-                row = replace(new, attempts=_with(new.attempts, (attempt,)))
-                exchanges[new.id] = combine(exchanges.get(new.id), row)
+                if not new.attempts or new.attempts[-1].number != attempt.number:
+                    new = replace(new, attempts=_with(new.attempts, (attempt,)))
+                exchanges[new.id] = combine(exchanges.get(new.id), new)
             case AuthEvent():
                 alike = (entry.outcome, entry.key_id, entry.hint, entry.peer)
                 auth_events[alike] = _counted(auth_events.get(alike), entry)
@@ -246,10 +247,20 @@ def merge(entries: Iterable[JournalEntry]) -> tuple[tuple[ExchangeRecord, ...], 
 
 def combine(known: ExchangeRecord | None, new: ExchangeRecord) -> ExchangeRecord:
     """One row of two about the same exchange, as the store would combine them: settled stands over open."""
-    if known is None:
+    if known is None or _is_last_word(new, known):
         return new
     standing = new if known.outcome is Outcome.OPEN else known
     return replace(standing, attempts=_with(known.attempts, new.attempts))
+
+
+def _is_last_word(new: ExchangeRecord, known: ExchangeRecord) -> bool:
+    """Whether a row leaves nothing of an older one: it is settled, attempts and all, as nearly every row is."""
+    return (
+        known.outcome is Outcome.OPEN
+        and new.outcome is not Outcome.OPEN
+        and len(new.attempts) >= len(known.attempts)
+        and all(attempt.outcome is not Outcome.OPEN for attempt in new.attempts)
+    )
 
 
 def _with(known: tuple[AttemptRecord, ...], new: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:

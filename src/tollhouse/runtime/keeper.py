@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -85,6 +86,9 @@ class Keeper:
         control = ControlSocket(self._orders.folder, {"refresh": self._refresh, "fold": self._fold})
         try:
             self._books = await opening
+            # The database library is most of this process and lives as long: folding should not walk through it.
+            gc.collect()
+            gc.freeze()
             await control.start()
             chores = [
                 loop.create_task(chore)

@@ -452,7 +452,10 @@ def test_whole_answer_that_nobody_takes_does_not_keep_its_connection(run: Run, r
     run(check())
 
 
-def test_caller_that_takes_a_little_now_and_then_is_waited_for(run: Run) -> None:
+@pytest.mark.parametrize(
+    "request_bytes", [get("/", "connection: close"), post(b"hello")[:-1]], ids=["whole", "unfinished"]
+)
+def test_caller_that_takes_a_little_now_and_then_is_waited_for(run: Run, request_bytes: bytes) -> None:
     async def serve(request: WireRequest, reply: Response) -> None:
         reply.send(200, [], b"x" * (8 << 20))
 
@@ -464,9 +467,9 @@ def test_caller_that_takes_a_little_now_and_then_is_waited_for(run: Run) -> None
         return size
 
     async def check() -> None:
-        async with front(Limits(write_s=1.0), serve) as here:
+        async with front(Limits(write_s=1.0, linger_s=SOON_S, linger_total_s=SOON_S), serve) as here:
             caller = await here.call(receive_buffer_bytes=65_536)
-            await caller.say(get("/", "connection: close"))
+            await caller.say(request_bytes)
             assert await read_slowly(caller) >= 8 << 20
 
     run(check())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,28 @@ def test_quick_bench_measures_us_beside_the_limit_and_its_results_can_be_read_ag
     assert again.returncode == 0, again.stderr
     assert "| ÷ nginx | 1.00 |" in page.read_text()
     assert (tmp_path / "RESULTS.svg").read_text() == (tmp_path / "chart.svg").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_when_the_bench_is_stopped_half_way(tmp_path, number):
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench", "--quick", "--only", "nginx", "--out", str(tmp_path / "out")],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        until = time.monotonic() + 60
+        while not (written := [file for file in tmp_path.glob("*/static/nginx.pid") if file.read_text()]):
+            assert time.monotonic() < until, "the upstream never started"
+            time.sleep(0.01)
+        upstream = int(written[0].read_text())
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"stopped" in said
+    assert not Path(f"/proc/{upstream}").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bench_says_so_when_the_results_asked_for_cannot_be_read(tmp_path):

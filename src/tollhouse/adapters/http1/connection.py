@@ -20,6 +20,7 @@ from .pool import Pool
 _NEVER = float("inf")
 _TIMER_STEP_S = 0.001
 """uvloop's timers count milliseconds and may ring one too early."""
+_JUST_USED_S = 0.005
 _JOINED_BYTES = 65_536
 """Up to here one copy costs less than a second buffer on its way to the kernel."""
 
@@ -90,9 +91,12 @@ class Connection(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether nothing has come on an idle connection: neither its end nor a byte, also not since the loop last
-        looked."""
+        looked. One that was in use a moment ago is not asked: the question costs as much as the call's other system
+        calls, and a close in that moment is a call whose fate is unknown either way."""
         transport = self._transport
-        return transport is not None and not transport.is_closing() and not self._poll.poll(0)
+        if transport is None or transport.is_closing():
+            return False
+        return self._loop.time() - self.idle_since < _JUST_USED_S or not self._poll.poll(0)
 
     def call(
         self, head: bytes, body: bytes, *, is_bodiless: bool, first_header_at: float, deadline: float

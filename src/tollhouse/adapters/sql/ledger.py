@@ -21,14 +21,17 @@ from sqlalchemy import (
     select,
 )
 
+from tollhouse.adapters.sql.bulk import upsert_rows
 from tollhouse.adapters.sql.rows import (
+    ATTEMPT_COLUMNS,
+    EXCHANGE_COLUMNS,
     attempt_record,
-    attempt_values,
+    attempt_row,
     exchange_record,
-    exchange_values,
+    exchange_row,
 )
 from tollhouse.adapters.sql.tables import ATTEMPTS, AUTH_EVENTS, EXCHANGES, FEED_POSITIONS
-from tollhouse.adapters.sql.upsert import upsert, upsert_advancing
+from tollhouse.adapters.sql.upsert import upsert_advancing
 from tollhouse.core.exchange import AttemptRecord, AuthEvent, ExchangeRecord, Outcome
 from tollhouse.ports.store import FeedBatch, FeedPosition, UsageRow
 
@@ -43,19 +46,23 @@ _GROUPS: Final = {
 }
 
 
+def _is_open(column: ColumnElement[str]) -> ColumnElement[bool]:
+    # A literal, so that the databases see that the partial index answers it.
+    return column == literal_column(f"'{Outcome.OPEN.value}'")
+
+
+_OPEN_EXCHANGE: Final = _is_open(EXCHANGES.c.outcome)
+_OPEN_ATTEMPT: Final = _is_open(ATTEMPTS.c.outcome)
+
+
 def apply(connection: Connection, batch: FeedBatch) -> bool:
     """See `ports.store.Store.apply`."""
     if batch.position is not None and not _advance(connection, batch.position):
         return False
-    dialect = connection.dialect.name
-    rows = [exchange_values(record, batch.writer) for record in batch.exchanges]
-    if rows:
-        connection.execute(upsert(dialect, EXCHANGES, where=_is_open(EXCHANGES.c.outcome)), rows)
-    attempts = [
-        attempt_values(record.id, attempt) for record in batch.exchanges for attempt in record.attempts
-    ]
-    if attempts:
-        connection.execute(upsert(dialect, ATTEMPTS, where=_is_open(ATTEMPTS.c.outcome)), attempts)
+    rows = [exchange_row(record, batch.writer) for record in batch.exchanges]
+    upsert_rows(connection, EXCHANGES, EXCHANGE_COLUMNS, rows, _OPEN_EXCHANGE)
+    attempts = [attempt_row(record.id, attempt) for record in batch.exchanges for attempt in record.attempts]
+    upsert_rows(connection, ATTEMPTS, ATTEMPT_COLUMNS, attempts, _OPEN_ATTEMPT)
     events = [_event_values(event) for event in batch.auth_events]
     if events:
         connection.execute(insert(AUTH_EVENTS), events)
@@ -145,11 +152,6 @@ def _advance(connection: Connection, position: FeedPosition) -> bool:
     statement = upsert_advancing(connection.dialect.name, FEED_POSITIONS, "offset_bytes")
     values = {"segment": position.segment, "offset_bytes": position.offset_bytes}
     return connection.execute(statement, values).rowcount > 0
-
-
-def _is_open(column: ColumnElement[str]) -> ColumnElement[bool]:
-    # A literal, so that the databases see that the partial index answers it.
-    return column == literal_column(f"'{Outcome.OPEN.value}'")
 
 
 def _with_attempts(connection: Connection, rows: Sequence[Row[Any]]) -> list[ExchangeRecord]:

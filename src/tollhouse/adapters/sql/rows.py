@@ -34,32 +34,33 @@ _of_exchange: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_EXCHANGE
 _of_caller: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_CALLER)
 _of_usage: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_USAGE)
 _of_attempt: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_ATTEMPT)
-_UNKNOWN_USAGE: Final = dict.fromkeys((*_USAGE, "usage_source"))
+_UNKNOWN_USAGE: Final = (None,) * (len(_USAGE) + 1)
 
 
-def exchange_values(record: ExchangeRecord, writer: str) -> Values:
+EXCHANGE_COLUMNS: Final = (
+    *_EXCHANGE, *_CALLER, "writer", "day", "operation", "outcome", "is_sent", *_USAGE, "usage_source",
+)  # fmt: skip
+"""What `exchange_row` gives, in its order."""
+ATTEMPT_COLUMNS: Final = (*_ATTEMPT, "exchange_id", "outcome")
+
+
+def exchange_row(record: ExchangeRecord, writer: str) -> tuple[Any, ...]:
     """The row of an exchange, without its attempts."""
-    values = dict(zip(_EXCHANGE, _of_exchange(record), strict=True))
-    values.update(zip(_CALLER, _of_caller(record.caller), strict=True))
-    values["writer"] = writer
-    values["day"] = int(record.at // _DAY_S)
-    values["operation"] = record.operation.value
-    values["outcome"] = record.outcome.value
-    values["is_sent"] = bool(record.attempts)
     usage = record.usage
-    if usage is None:
-        values.update(_UNKNOWN_USAGE)
-    else:
-        values.update(zip(_USAGE, _of_usage(usage), strict=True))
-        values["usage_source"] = usage.source.value
-    return values
+    return (
+        *_of_exchange(record),
+        *_of_caller(record.caller),
+        writer,
+        int(record.at // _DAY_S),
+        record.operation.value,
+        record.outcome.value,
+        bool(record.attempts),
+        *(_UNKNOWN_USAGE if usage is None else (*_of_usage(usage), usage.source.value)),
+    )
 
 
-def attempt_values(exchange_id: str, record: AttemptRecord) -> Values:
-    values = dict(zip(_ATTEMPT, _of_attempt(record), strict=True))
-    values["exchange_id"] = exchange_id
-    values["outcome"] = record.outcome.value
-    return values
+def attempt_row(exchange_id: str, record: AttemptRecord) -> tuple[Any, ...]:
+    return (*_of_attempt(record), exchange_id, record.outcome.value)
 
 
 def exchange_record(row: Row[Any], attempts: Sequence[AttemptRecord]) -> ExchangeRecord:

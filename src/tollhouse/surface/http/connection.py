@@ -121,16 +121,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
-            self._deadline = min(self._loop.time() + self.limits.linger_s, self._end)
+            if self._task is None:
+                self._deadline = min(self._loop.time() + self.limits.linger_s, self._end)
             return
         if self._unread:
             data = self._unread[self._at :] + data
         self._unread = data
         self._at = 0
-        if self._task is None or self._reader.stage is not Stage.BETWEEN:
-            self._read()
-        if self._unread or self._is_reading_paused:
-            self._pace()
+        self._read_on()
 
     def eof_received(self) -> None:
         """The caller is gone; the transport closes when what was written has been taken."""
@@ -164,6 +162,14 @@ class Connection(asyncio.Protocol):
 
     # -- reading
 
+    def _read_on(self) -> None:
+        """Read what there is, unless it has to wait for the request before it."""
+        is_its_turn = self._task is None or self._reader.stage != "between"
+        if self._unread and is_its_turn and not self._is_deaf and not self.is_lost:
+            self._read()
+        if self._unread or self._is_reading_paused:
+            self._pace()
+
     def _read(self) -> None:
         """Read on, to the end of one request at most; what is behind it waits its turn."""
         before = self._reader.stage
@@ -178,26 +184,20 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._read_on)
         self._be_patient(before)
 
-    def _read_on(self) -> None:
-        """Go on with what was left, unless something has ended meanwhile."""
-        if self._unread and not self._is_deaf and not self.is_lost:
-            self._read()
-        self._pace()
-
     def _be_patient(self, before: Stage) -> None:
         """Set the clock for what the caller has to do next."""
         stage = self._reader.stage
-        if stage is Stage.BETWEEN:
+        if stage == "between":
             if self._task is not None:
                 self._deadline = inf
             return
         limits = self.limits
         now = self._loop.time()
-        if stage is Stage.BODY:
-            if before is not Stage.BODY:
+        if stage == "body":
+            if before != "body":
                 self._end = now + limits.body_total_s
             self._deadline = min(now + limits.body_s, self._end)
-        elif before is not Stage.HEAD:
+        elif before != "head":
             self._deadline = now + limits.head_s
 
     def _pace(self) -> None:
@@ -237,8 +237,7 @@ class Connection(asyncio.Protocol):
             self._part()
         else:
             self._deadline = self._loop.time() + self.limits.idle_s
-            if self._unread:
-                self._read_on()
+            self._read_on()
 
     def ask_for_body(self) -> None:
         """See reader.Host."""
@@ -270,14 +269,14 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Called about twice a second: is it still worth waiting for this caller?"""
         self._watch_taking(now)
-        if now < self._deadline or self.is_lost:
+        if now < self._deadline or self.is_lost or (self._is_deaf and self._unsent_bytes):
             return
         self._deadline = inf
         if self._is_deaf:
             self._transport.abort()
         elif self._request is not None:
             self._request.fail(_too_slow())
-        elif self._reader.stage is Stage.HEAD:
+        elif self._reader.stage == "head":
             self._malformed("its head did not arrive in time")
         else:
             self._transport.close()
@@ -322,7 +321,7 @@ class Connection(asyncio.Protocol):
 
     def _part(self) -> None:
         """The answer was the last one."""
-        may_be_sending = self._is_deaf or self._unread or self._reader.stage is not Stage.BETWEEN
+        may_be_sending = self._is_deaf or self._unread or self._reader.stage != "between"
         if may_be_sending:
             self._linger()
         else:
@@ -351,7 +350,7 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> None:
         """The house closes: end now if there is nothing to finish."""
-        if self._task is None and self._reader.stage is Stage.BETWEEN and not self._is_deaf:
+        if self._task is None and self._reader.stage == "between" and not self._is_deaf:
             self._transport.close()
 
     def cut(self) -> None:

@@ -7,8 +7,7 @@ ahead stays bytes, and costs no more than bytes.
 
 from __future__ import annotations
 
-from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import httptools
 
@@ -21,12 +20,8 @@ _STEPS: Final = 512
 """In one go. A chunked body may hold an empty line every four bytes, and the loop has others to serve."""
 
 
-class Stage(Enum):
-    """What the reader stands in."""
-
-    BETWEEN = auto()
-    HEAD = auto()
-    BODY = auto()
+Stage = Literal["between", "head", "body"]
+"""What the reader stands in."""
 
 
 class Host(Protocol):
@@ -73,7 +68,7 @@ class Reader:
         """The last bytes given to the parser, in case they begin an empty line."""
         self._dry_bytes = 0
         """Given to the parser since it last had something to tell."""
-        self.stage = Stage.BETWEEN
+        self.stage: Stage = "between"
         self.is_whole = False
         """Whether the last `feed` stopped because a request was whole."""
 
@@ -97,7 +92,7 @@ class Reader:
     def _check_dry(self) -> None:
         """More is about to be read than a head may have; in a body that is the rule, unless it held no content."""
         bound = self._limits.head_bytes
-        if self.stage is not Stage.BODY:
+        if self.stage != "body":
             raise Malformed(f"its head is larger than {bound} bytes")
         if self._dry_bytes > bound:
             raise Malformed(f"its body holds {bound} bytes on end that are not content")
@@ -156,7 +151,7 @@ class Reader:
     # -- the parser's calls
 
     def on_message_begin(self) -> None:
-        self.stage = Stage.HEAD
+        self.stage = "head"
         self._target = b""
         self._headers = {}
 
@@ -184,7 +179,7 @@ class Reader:
             raise Malformed(f"it has more than {self._limits.head_count} headers")
         check_head(version, headers)
         path, query = split_target(self._target)
-        self.stage = Stage.BODY
+        self.stage = "body"
         self._dry_bytes = 0
         self._left = int(headers.get(b"content-length", b"0"))
         self._request = WireRequest(
@@ -211,7 +206,7 @@ class Reader:
         if self._is_upgrade:
             return
         assert self._request is not None
-        self.stage = Stage.BETWEEN
+        self.stage = "between"
         self.is_whole = True
         self._dry_bytes = 0
         self._request.complete()

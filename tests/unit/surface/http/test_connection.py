@@ -1,10 +1,12 @@
-"""What a real socket does not show: transports that cannot half-close, as those with TLS cannot."""
+"""What a real socket does not show, or not when it is wanted: transports without half-close, order within a turn."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from contract.http_front.front import CHUNKED_HEAD, GET, chunked
 from tollhouse.core.errors import GatewayError
 from tollhouse.surface.http.connection import Connection
 from tollhouse.surface.http.limits import Limits
@@ -19,6 +21,7 @@ class Tls(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.is_closed = False
+        self.is_reading = True
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
@@ -32,12 +35,24 @@ class Tls(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
+
     def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
         self.is_closed = True
 
 
 class Door:
-    limits = Limits()
+    limits = Limits(unread_bytes=10_000)
     is_closing = False
     date = b"now"
 
@@ -48,7 +63,7 @@ class Door:
         return
 
     async def serve(self, request: WireRequest, reply: Response) -> None:
-        raise AssertionError("nothing sound was asked")
+        reply.send(200, [], b"%d" % len(await request.body()))
 
     def refuse(self, reply: Response, error: GatewayError, peer: str) -> None:
         assert peer == ""
@@ -63,6 +78,56 @@ def test_refusal_closes_where_the_transport_cannot_half_close() -> None:
         connection.data_received(b"and more of it")
         assert transport.written.startswith(b"HTTP/1.1 400 Bad Request\r\n")
         assert transport.written.count(b"HTTP/1.1") == 1
+        assert transport.is_closed
+
+    asyncio.run(check())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def test_request_behind_a_body_that_is_read_in_turns_waits_for_its_own() -> None:
+    async def check() -> None:
+        connection, transport = Connection(Door(), asyncio.get_running_loop()), Tls()
+        connection.connection_made(transport)
+        stream = chunked(b"\r\n\r\n" * 30_000) + GET + GET
+        # All of it in one turn of the loop: some before the reader's next turn, some while it is due.
+        for at in range(0, len(stream), 3_001):
+            connection.data_received(stream[at : at + 3_001])
+        assert not transport.is_reading
+        await until(lambda: transport.written.count(b"HTTP/1.1 200") == 3)
+        assert transport.is_reading
+        assert transport.written.count(b"\r\n\r\n120000") == 1
+        assert transport.written.count(b"\r\n\r\n0") == 2
+        assert not transport.is_closed
+
+    asyncio.run(check())
+
+
+def test_exchange_is_not_cut_because_its_caller_goes_on_sending_nonsense() -> None:
+    may_answer = asyncio.Event()
+
+    class Patient(Door):
+        async def serve(self, request: WireRequest, reply: Response) -> None:
+            await may_answer.wait()
+            reply.send(200, [], b"in the end")
+
+    async def check() -> None:
+        loop = asyncio.get_running_loop()
+        connection, transport = Connection(Patient(), loop), Tls()
+        connection.connection_made(transport)
+        connection.data_received(CHUNKED_HEAD + b"nonsense")
+        await asyncio.sleep(0)
+        connection.data_received(b"more of it")
+        connection.sweep(loop.time() + 3_600)
+        assert not transport.is_closed
+        may_answer.set()
+        await until(lambda: transport.written.endswith(b"in the end"))
+        assert b"connection: close" in transport.written
+        connection.sweep(loop.time() + 3_600)
         assert transport.is_closed
 
     asyncio.run(check())
