@@ -79,19 +79,48 @@ class Running:
 
     def stop(self) -> None:
         """Ask it to end, then make its whole group end. Only what was started here is touched."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_PATIENCE_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(_STOP_PATIENCE_S)
+        with _signals_held():
+            if self._process.poll() is None:
+                self._process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_STOP_PATIENCE_S)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(_STOP_PATIENCE_S)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let SIGINT and SIGTERM act only after the block, so that none falls between starting and being able to stop.
+
+    Python's handlers are exchanged, not the mask: a child would inherit that and be deaf to being stopped.
+    """
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 @contextlib.contextmanager
 def run(launch: Launch, *, folder: Path, cores: Sequence[int]) -> Iterator[Running]:
     """Start the program on the cores; it is stopped on leaving, also by an error or Ctrl-C."""
     write_files(launch, folder)
+    with contextlib.ExitStack() as stack:
+        with _signals_held():
+            running = _start(launch, folder, cores)
+            stack.callback(running.stop)
+        yield running
+
+
+def _start(launch: Launch, folder: Path, cores: Sequence[int]) -> Running:
     log = folder / _LOG
     mine = os.sched_getaffinity(0)
     with log.open("ab") as output:
@@ -109,11 +138,7 @@ def run(launch: Launch, *, folder: Path, cores: Sequence[int]) -> Iterator[Runni
             )
         finally:
             os.sched_setaffinity(0, mine)
-    running = Running(process, log, started)
-    try:
-        yield running
-    finally:
-        running.stop()
+    return Running(process, log, started)
 
 
 def write_files(launch: Launch, folder: Path) -> None:

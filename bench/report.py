@@ -54,7 +54,8 @@ def terminal(results: Results) -> RenderableType:
 def _cell(figure: Figure | None) -> Text:
     if figure is None:
         return Text(_UNKNOWN, style="dim")
-    return Text.assemble(three_digits(figure.median), "\n", (spread(figure), "dim"))
+    between = spread(figure)
+    return Text.assemble(three_digits(figure.median), (f"\n{between}" if between else "", "dim"))
 
 
 def markdown(results: Results, chart: str) -> str:

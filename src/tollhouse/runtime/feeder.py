@@ -254,12 +254,12 @@ def combine(known: ExchangeRecord | None, new: ExchangeRecord) -> ExchangeRecord
 
 
 def _is_last_word(new: ExchangeRecord, known: ExchangeRecord) -> bool:
-    """Whether a row leaves nothing of an older one: it is settled, attempts and all, as nearly every row is."""
-    return (
-        known.outcome is Outcome.OPEN
-        and new.outcome is not Outcome.OPEN
-        and len(new.attempts) >= len(known.attempts)
-        and all(attempt.outcome is not Outcome.OPEN for attempt in new.attempts)
+    """Whether nothing of an older row would be left beside a newer one: so it is for nearly every settlement."""
+    if known.outcome is not Outcome.OPEN or len(known.attempts) > len(new.attempts):
+        return False
+    return all(
+        older.outcome is Outcome.OPEN and older.number == attempt.number
+        for older, attempt in zip(known.attempts, new.attempts, strict=False)
     )
 
 
