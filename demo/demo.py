@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,12 +26,14 @@ def main() -> int:
     if not config.exists():
         shutil.copy(HERE / "tollhouse.yaml", config)
     environment = Environment(variables=dict(os.environ))
+
+    def ready(address: str) -> None:
+        # On a thread of its own: the house has to answer the question that making a key asks it.
+        threading.Thread(target=lambda: show(address, make_key(config, environment)), daemon=True).start()
+
     try:
-        key = make_key(config, environment)
         listen = parse_listen(os.environ["DEMO_LISTEN"]) if "DEMO_LISTEN" in os.environ else None
-        serve_house(
-            config, environment, listen, warn=lambda _: None, on_ready=lambda address: show(address, key)
-        )
+        serve_house(config, environment, listen, warn=lambda _: None, on_ready=ready)
     except CannotServe as reason:
         print(f"demo: {reason}\n    {reason.hint}", file=sys.stderr)
         return 3
@@ -53,6 +56,7 @@ def make_key(config: Path, environment: Environment) -> str:
                 expires_at=now + 86_400,
             )
         )
+        house.refresh()
     return text
 
 

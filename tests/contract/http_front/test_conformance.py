@@ -458,6 +458,19 @@ def test_body_is_not_asked_for_when_that_is_not_needed(run: Run, request_bytes: 
     run(check())
 
 
+def test_body_is_not_asked_for_when_it_has_begun_to_come(run: Run) -> None:
+    async def check() -> None:
+        async with front() as here:
+            caller = await here.call()
+            await caller.say(post(b"hello", "expect: 100-continue")[:-1])
+            await here.until(lambda: bool(here.door.seen))
+            assert await caller.hears_nothing()
+            await caller.say(b"o")
+            assert (await caller.answer()).body == b"hello"
+
+    run(check())
+
+
 def test_http_1_0_caller_is_not_sent_an_interim_answer(run: Run) -> None:
     async def check() -> None:
         async with front() as here:
@@ -554,6 +567,28 @@ def test_requests_behind_the_last_one_are_not_served(run: Run) -> None:
             assert (answer.body, answer.headers["connection"]) == (b"/one", "close")
             assert await caller.rest() == b""
             assert [seen.path for seen in here.door.seen] == ["/one"]
+
+    run(check())
+
+
+def test_last_answer_arrives_although_more_is_being_sent_than_is_read(run: Run) -> None:
+    """Closing over bytes that nobody has read resets the connection, and takes the answer back with it."""
+    go_on = asyncio.Event()
+
+    async def serve(request: WireRequest, reply: Response) -> None:
+        await go_on.wait()
+        reply.send(200, [], b"the last one")
+
+    async def check() -> None:
+        async with front(Limits(unread_bytes=1_000), serve) as here:
+            caller = await here.call()
+            await caller.say(get("/", "connection: close"))
+            await here.until(lambda: bool(here.door.seen))
+            await caller.say(get("/", "x: " + "y" * 500) * 1_000)
+            go_on.set()
+            assert (await caller.answer()).body == b"the last one"
+            assert await caller.rest() == b""
+            assert len(here.door.seen) == 1
 
     run(check())
 

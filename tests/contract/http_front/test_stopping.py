@@ -149,6 +149,22 @@ def test_nobody_new_comes_in_while_the_house_closes(run: Run) -> None:
     run(check())
 
 
+def test_connection_that_was_on_its_way_in_is_told_that_the_house_closes(run: Run) -> None:
+    async def check() -> None:
+        server = Slow()
+        async with serving(server) as port:
+            server.is_closing = True
+            async with calling(port) as caller:
+                answer = await caller.answer()
+                assert answer.status == 503
+                assert answer.error["code"] == "overloaded"
+                assert "is closing" in answer.error["message"]
+                assert await caller.rest() == b""
+        assert server.ends == []
+
+    run(check())
+
+
 def test_house_that_was_never_opened_can_be_closed(run: Run) -> None:
     async def check() -> None:
         server = Slow()

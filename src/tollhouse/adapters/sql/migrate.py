@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from tollhouse.adapters.sql.tables import HEAD
+from tollhouse.adapters.sql.tables import HEAD, KEYS_VERSION, METADATA
 from tollhouse.ports.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -28,8 +28,20 @@ def migrate(engine: Engine) -> None:
             return
     with engine.connect().execution_options(is_writing=True) as connection, connection.begin():
         standing = revision(connection)
-        if standing != HEAD:
+        if standing is None and not inspect(connection).get_table_names():
+            _create(connection)
+        elif standing != HEAD:
             _upgrade(connection, standing)
+
+
+def _create(connection: Connection) -> None:
+    """An empty database gets the newest schema at once: the first start is the one somebody waits for. A test holds
+    that walking through the migrations comes to the same."""
+    METADATA.create_all(connection, checkfirst=False)
+    connection.execute(KEYS_VERSION.insert().values(id=1, version=0))
+    name = "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
+    connection.execute(text(f"CREATE TABLE {_VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, {name})"))
+    connection.execute(text(f"INSERT INTO {_VERSION_TABLE} VALUES (:head)"), {"head": HEAD})  # noqa: S608
 
 
 def revision(connection: Connection) -> str | None:

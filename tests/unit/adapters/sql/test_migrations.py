@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -33,8 +34,46 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
 
+def walk(engine: Engine) -> None:
+    """Through every migration, from nothing."""
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "head")
+
+
+def shape(index: Any) -> tuple[str, ...]:
+    where = index["dialect_options"].get("sqlite_where") if "dialect_options" in index else None
+    return index["name"], str(index["column_names"]), str(index["unique"]), str(where)
+
+
+def contents(engine: Engine) -> object:
+    """Everything that defines a new database: columns, keys, indexes, and the rows that are there from the start."""
+    with engine.connect() as connection:
+        found = inspect(connection)
+        return {
+            table: (
+                [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table)],
+                found.get_pk_constraint(table)["constrained_columns"],
+                sorted(shape(index) for index in found.get_indexes(table)),
+                [tuple(row) for row in connection.execute(text(f"SELECT * FROM {table}"))],
+            )
+            for table in found.get_table_names()
+        }
+
+
+def test_new_database_is_what_walking_through_the_migrations_comes_to(tmp_path: Path) -> None:
+    walked, made = sqlite_engine(tmp_path / "walked.db"), sqlite_engine(tmp_path / "made.db")
+    try:
+        walk(walked)
+        migrate(made)
+        assert contents(made) == contents(walked)
+        assert contents(made)
+    finally:
+        walked.dispose()
+        made.dispose()
+
+
 def test_tables_are_those_that_the_migrations_make(engine: Engine) -> None:
-    migrate(engine)
+    walk(engine)
     with engine.connect() as connection:
         assert differences(connection) == []
         columns = {
