@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tollhouse.testing import CanaryScanner
+
 PROVIDER_KEY = "sk-upstream-canary-7Q2xk9ZrTf3LmB8v"
 
 
@@ -104,11 +106,13 @@ class House:
         return [int(child) for child in children]
 
     def stop(self) -> int:
-        """SIGTERM, and the exit status."""
+        """SIGTERM, and the exit status. Whatever the test was about, the provider's key is in no file of the house."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(30)
+        status = self._process.wait(30)
+        assert CanaryScanner({"provider key": PROVIDER_KEY}).scan_tree(self.folder) == []
+        return status
 
     def kill(self) -> None:
         """kill -9 for every process of the house at once."""

@@ -412,6 +412,7 @@ class _Workshop:
         return {
             "connections": self.server.connection_count,
             "keys": len(self.house.keyring),
+            "tasks": len(asyncio.all_tasks()),
             "loop_lag_seconds": self._lag_s,
             "uptime_seconds": time.monotonic() - self._started,
             **{f"journal_{name}": getattr(self._journal, name) for name in _JOURNAL_COUNTERS},

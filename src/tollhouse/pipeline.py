@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import msgspec
 
 from tollhouse.config.snapshot import Snapshot, Upstream
-from tollhouse.core.errors import Blame, ErrorKind, GatewayError, invalid_request
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import Outcome
 from tollhouse.core.identity import Principal
 from tollhouse.core.ids import key_hint, time_ordered_id
@@ -26,14 +26,15 @@ from tollhouse.core.routing import Candidate, Deployment
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.dialect import ClientCall, Dialect
 from tollhouse.ports.opened import Whole
-from tollhouse.ports.reply import CallerTooSlow, HeaderList, Reply
+from tollhouse.ports.reply import CallerTooSlow, Reply
 from tollhouse.ports.request import Request
 from tollhouse.ports.transport import UpstreamRequest
 from tollhouse.stages.account import Accountant, outcome_of
 from tollhouse.stages.admit import admit, passthrough_scope
 from tollhouse.stages.authenticate import Keyring, authenticate, presented_key
-from tollhouse.stages.deliver import deliver_live, deliver_whole
+from tollhouse.stages.deliver import answer_headers, deliver_live, deliver_ours, deliver_whole, error_headers
 from tollhouse.stages.dispatch import Dispatcher
+from tollhouse.stages.list_models import list_models
 from tollhouse.stages.route import passthrough_route, plan_route
 from tollhouse.stages.translate import endpoint_of, pass_through, translate
 
@@ -66,7 +67,9 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
         principal = _identify(house, request, passage)
         match door.operation:
             case Operation.LIST_MODELS:
-                _list_models(house, principal, request, reply, passage)
+                body = list_models(house.snapshot, principal, request.path)
+                headers = answer_headers(passage, house.clock)
+                deliver_ours(body, reply, headers, passage, house.clock)
             case Operation.PASSTHROUGH:
                 await _pass_through(house, principal, request, reply, passage)
             case _:
@@ -152,7 +155,7 @@ async def _call_model(
         return translate(call, candidate, upstream, dialect, request.headers)
 
     answer = await house.dispatcher.call(plan, call, dialect, passage, write)
-    headers = _headers(passage, house.clock)
+    headers = answer_headers(passage, house.clock)
     if isinstance(answer, Whole):
         deliver_whole(answer, reply, headers, passage, house.clock)
     else:
@@ -189,51 +192,7 @@ async def _pass_through(
     live = await house.dispatcher.pass_on(
         candidate, upstream_request, passage, route.timeouts, passage.accepted + route.timeouts.total_s
     )
-    await deliver_live(live, reply, _headers(passage, house.clock), passage, house.clock)
-
-
-def _list_models(
-    house: House, principal: Principal, request: Request, reply: Reply, passage: Passage
-) -> None:
-    """The routes this key may use; those that end in a star have no end to list."""
-    names = [name for name in house.snapshot.routes if not name.endswith("*") and principal.may_use(name)]
-    _, _, wanted = request.path.partition("/v1/models/")
-    wanted = unquote(wanted)
-    if wanted and wanted not in names:
-        raise GatewayError(
-            ErrorKind.ROUTE_NOT_FOUND,
-            f"There is no model {wanted[:200]!r} for this key.",
-            blame=Blame.CLIENT,
-            hint="GET /v1/models lists what this key may use.",
-        )
-    models = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "tollhouse"}
-        for name in ([wanted] if wanted else names)
-    ]
-    document = models[0] if wanted else {"object": "list", "data": models}
-    body = msgspec.json.encode(document)
-    passage.status = 200
-    passage.response_bytes = len(body)
-    reply.send(200, [(b"content-type", b"application/json"), *_headers(passage, house.clock)], body)
-
-
-def _headers(passage: Passage, clock: Clock) -> HeaderList:
-    """What every answer tells about its way through the house."""
-    headers = [
-        (b"x-request-id", passage.id.encode()),
-        (b"x-tollhouse-config", passage.config.encode()),
-        (
-            b"x-tollhouse-overhead-ms",
-            b"%.3f" % ((clock.monotonic() - passage.accepted - passage.upstream_s) * 1000),
-        ),
-    ]
-    if passage.route is not None:
-        headers.append((b"x-tollhouse-route", passage.route.encode()))
-    if passage.attempts:
-        deployment = passage.attempts[-1].candidate.deployment
-        headers.append((b"x-tollhouse-deployment", deployment.id.encode()))
-        headers.append((b"x-tollhouse-attempts", b"%d" % len(passage.attempts)))
-    return headers
+    await deliver_live(live, reply, answer_headers(passage, house.clock), passage, house.clock)
 
 
 def _fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect, house: House) -> None:
@@ -247,23 +206,11 @@ def _fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect,
         body = dialect.error_body(error, passage.id)
         passage.status = error.status
         passage.response_bytes = len(body)
-        reply.send(error.status, _error_headers(error, passage, house.clock), body)
+        reply.send(error.status, error_headers(error, passage, house.clock), body)
     elif passage.operation is Operation.PASSTHROUGH:
         reply.abort()
     else:
         reply.end(dialect.error_frame(error, passage.id))
-
-
-def _error_headers(error: GatewayError, passage: Passage, clock: Clock) -> HeaderList:
-    headers = [(b"content-type", b"application/json"), *_headers(passage, clock)]
-    upstream = error.upstream
-    if upstream is not None and upstream.retry_after is not None:
-        headers.append((b"retry-after", upstream.retry_after.encode("latin-1", "replace")))
-    elif error.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % -(-error.retry_after_s // 1)))
-    if error.is_retried_in_vain:
-        headers.append((b"x-should-retry", b"false"))
-    return headers
 
 
 def _internal() -> GatewayError:
@@ -272,16 +219,4 @@ def _internal() -> GatewayError:
         "The gateway has a defect and could not answer.",
         blame=Blame.GATEWAY,
         hint="Tell the operator the request id; the log has the details under it.",
-    )
-
-
-def no_such_door(method: str, path: str, allowed: str | None) -> GatewayError:
-    """There is nothing at this path, or not by this method."""
-    if allowed is not None:
-        return invalid_request(f"{path[:200]} takes {allowed}, not {method[:20]}.", hint=f"Use {allowed}.")
-    return GatewayError(
-        ErrorKind.ROUTE_NOT_FOUND,
-        f"There is no door at {path[:200]}.",
-        blame=Blame.CLIENT,
-        hint="The base URL for OpenAI's SDKs is http(s)://<host>/v1.",
     )

@@ -84,8 +84,13 @@ def test_key_is_nowhere_after_everything_that_can_go_wrong(
     house.kill()
     house.start()
     house.chat(key)
+    assert [path for path in tmp_path.iterdir() if path.name.endswith("-wal")], (
+        "its pages are scanned as well"
+    )
+    while_open = scanner.scan_tree(tmp_path)
     assert house.stop() == 0
 
+    assert while_open == []
     assert scanner.scan(b"\n".join(said)) == []
     assert in_processes == []
     assert in_arguments == []

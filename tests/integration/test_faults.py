@@ -5,8 +5,11 @@ No row says `ok` for a call that failed, and no socket to the provider is left o
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -357,3 +360,37 @@ def test_idle_clock_names_itself(client: OpenAI, upstream: ScriptedUpstream) -> 
     with pytest.raises(openai.APIError) as caught:
         list(ask(client, stream=True))
     assert code(caught.value) == "timeout_idle"
+
+
+def open_files(house: House) -> int:
+    (worker,) = house.worker_pids()
+    return len(list(Path(f"/proc/{worker}/fd").iterdir()))
+
+
+def gauge(house: House, name: str) -> float:
+    text = house.call("GET", "/metrics")[2].decode()
+    return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).split()[1])
+
+
+def test_nothing_is_left_of_calls_that_failed(
+    house: House, client: OpenAI, upstream: ScriptedUpstream
+) -> None:
+    """Every fault, unary and streamed: afterwards the serving process has the sockets and tasks it had before."""
+    ask(client)
+    files, tasks = open_files(house), gauge(house, "tollhouse_tasks")
+    scripts = [case[1] for case in UNARY] + [case[1] for case in MIDWAY if case[0] != "stall"]
+    for script in scripts:
+        for is_stream in (False, True):
+            upstream.script(**script)
+            with contextlib.suppress(openai.APIError):
+                answer = ask(client, stream=is_stream)
+                if is_stream:
+                    list(answer)
+    end = time.monotonic() + 10
+    while (open_files(house), gauge(house, "tollhouse_tasks")) > (files, tasks) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert open_files(house) <= files
+    assert gauge(house, "tollhouse_tasks") <= tasks
+    assert not [
+        row for row in house.book(len(scripts) * 2) if row["outcome"] == "ok" and row["error"] is not None
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tollhouse.core.errors import GatewayError
 from tollhouse.core.exchange import Outcome
 from tollhouse.core.passage import Passage
 from tollhouse.ports.clock import Clock
@@ -46,3 +47,43 @@ async def deliver_live(live: Live, reply: Reply, headers: HeaderList, passage: P
         live.close()
         passage.usage = live.reading.usage
         passage.finish_reason = live.reading.finish_reason
+
+
+def deliver_ours(body: bytes, reply: Reply, headers: HeaderList, passage: Passage, clock: Clock) -> None:
+    """An answer of the house itself, in JSON."""
+    passage.first_byte = clock.monotonic()
+    passage.status = 200
+    passage.response_bytes = len(body)
+    reply.send(200, [(b"content-type", b"application/json"), *headers], body)
+
+
+def answer_headers(passage: Passage, clock: Clock) -> HeaderList:
+    """What every answer tells about its way through the house."""
+    headers = [
+        (b"x-request-id", passage.id.encode()),
+        (b"x-tollhouse-config", passage.config.encode()),
+        (
+            b"x-tollhouse-overhead-ms",
+            b"%.3f" % ((clock.monotonic() - passage.accepted - passage.upstream_s) * 1000),
+        ),
+    ]
+    if passage.route is not None:
+        headers.append((b"x-tollhouse-route", passage.route.encode()))
+    if passage.attempts:
+        deployment = passage.attempts[-1].candidate.deployment
+        headers.append((b"x-tollhouse-deployment", deployment.id.encode()))
+        headers.append((b"x-tollhouse-attempts", b"%d" % len(passage.attempts)))
+    return headers
+
+
+def error_headers(error: GatewayError, passage: Passage, clock: Clock) -> HeaderList:
+    """The same for an error: when to try again, and whether it is worth it."""
+    headers = [(b"content-type", b"application/json"), *answer_headers(passage, clock)]
+    upstream = error.upstream
+    if upstream is not None and upstream.retry_after is not None:
+        headers.append((b"retry-after", upstream.retry_after.encode("latin-1", "replace")))
+    elif error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % -(-error.retry_after_s // 1)))
+    if error.is_retried_in_vain:
+        headers.append((b"x-should-retry", b"false"))
+    return headers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError, invalid_request
 from tollhouse.core.operation import Operation
 from tollhouse.pipeline import Door
 
@@ -49,3 +50,15 @@ def find_door(method: str, path: str) -> tuple[Door | None, str | None]:
 def takes(method: str, allowed: str) -> bool:
     """Whether a door for one method takes another: HEAD is GET without the body (RFC 9110, 9.3.2)."""
     return method == allowed or (method == "HEAD" and allowed == "GET")
+
+
+def no_such_door(method: str, path: str, allowed: str | None) -> GatewayError:
+    """There is nothing at this path, or not by this method."""
+    if allowed is not None:
+        return invalid_request(f"{path[:200]} takes {allowed}, not {method[:20]}.", hint=f"Use {allowed}.")
+    return GatewayError(
+        ErrorKind.ROUTE_NOT_FOUND,
+        f"There is no door at {path[:200]}.",
+        blame=Blame.CLIENT,
+        hint="The base URL for OpenAI's SDKs is http(s)://<host>/v1.",
+    )

@@ -12,10 +12,10 @@ from typing import Final
 import msgspec
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
-from tollhouse.pipeline import House, no_such_door, refuse, serve
+from tollhouse.pipeline import House, refuse, serve
 
 from .connection import Connection
-from .doors import MAIN_DIALECT, OPEN_DOORS, find_door, takes
+from .doors import MAIN_DIALECT, OPEN_DOORS, find_door, no_such_door, takes
 from .limits import Limits
 from .response import Response
 from .wire_request import WireRequest
