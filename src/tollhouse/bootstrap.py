@@ -261,7 +261,7 @@ async def _keep(
     on_ready: Callable[[str], None] | None,
 ) -> None:
     from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
-    from tollhouse.runtime.keeper import Books, Keeper, Orders  # noqa: PLC0415
+    from tollhouse.runtime.keeper import Books, FirstKeys, Keeper, Orders  # noqa: PLC0415
     from tollhouse.runtime.link import Boot  # noqa: PLC0415
 
     log = StderrLog(as_json=loaded.config.observability.log == "json")
@@ -283,6 +283,11 @@ async def _keep(
                 writer=writer,
                 listener_fd=listener.fileno(),
             )
+
+        def read_first_keys() -> FirstKeys:
+            from tollhouse.adapters.first_keys import first_keys  # noqa: PLC0415
+
+            return first_keys(Path(loaded.snapshot.store.removeprefix("sqlite:///")))
 
         def open_books() -> Books:
             store = _open_store(loaded)
@@ -309,6 +314,7 @@ async def _keep(
         orders = Orders(
             boot=boot,
             spawn=spawn,
+            first_keys=read_first_keys,
             open_books=open_books,
             new_writer=lambda: time_ordered_id("w", clock.now(), clock.entropy(4)),
             folder=journal_folder,

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from tollhouse.core.identity import VirtualKey
 from tollhouse.ports.log import Log
 from tollhouse.ports.store import Store, StoreUnavailable
 
@@ -34,6 +35,10 @@ _GRACE_S: Final = 3.0
 """Beyond the drain, before a worker that does not end is killed."""
 
 
+FirstKeys = tuple[int, tuple[VirtualKey, ...]] | None
+"""A version of the keys, and all of them."""
+
+
 class Books(msgspec.Struct, frozen=True):
     """The store and what feeds it; used on one thread only."""
 
@@ -48,6 +53,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """The first word for a worker, by the name it is to write its journal under."""
     spawn: Callable[[socket.socket], Awaitable[asyncio.subprocess.Process]]
     """Start a worker that holds this end of the link."""
+    first_keys: Callable[[], FirstKeys]
+    """Runs on the same thread, before: the keys where they can be had without loading anything, else None."""
     open_books: Callable[[], Books]
     """Runs on the books' own thread: loads the database library, migrates, opens. Raises: StoreUnavailable."""
     new_writer: Callable[[], str]
@@ -70,6 +77,8 @@ class Keeper:
         """Of the keys the worker has."""
         self._applied = asyncio.Condition()
         self._stopping = asyncio.Event()
+        self._opened = asyncio.Event()
+        """The books are open. Commands that come before wait for it: what they changed must not be overlooked."""
         self._is_fresh = True
         self._pushing = asyncio.Lock()
 
@@ -81,15 +90,17 @@ class Keeper:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
+        first = loop.run_in_executor(self._thread, self._orders.first_keys)
         opening = loop.run_in_executor(self._thread, self._orders.open_books)
-        worker = loop.create_task(self._keep_worker())
+        worker = loop.create_task(self._keep_worker(first))
         control = ControlSocket(self._orders.folder, {"refresh": self._refresh, "fold": self._fold})
         try:
+            await control.start()
             self._books = await opening
+            self._opened.set()
             # The database library is most of this process and lives as long: folding should not walk through it.
             gc.collect()
             gc.freeze()
-            await control.start()
             chores = [
                 loop.create_task(chore)
                 for chore in (self._feed(), self._watch_keys(), self._announce(on_ready))
@@ -99,6 +110,7 @@ class Keeper:
                 chore.cancel()
         finally:
             self._stopping.set()
+            self._opened.set()
             await self._stop_worker()
             worker.cancel()
             await control.stop()
@@ -109,7 +121,7 @@ class Keeper:
 
     # -- the worker
 
-    async def _keep_worker(self) -> None:
+    async def _keep_worker(self, first: Awaitable[FirstKeys]) -> None:
         """Start a worker, and another when it dies; the rest between two grows while they die young."""
         loop = asyncio.get_running_loop()
         rest_s = 0.1
@@ -123,6 +135,8 @@ class Keeper:
             self._version = -1
             if self._books is not None:
                 await self._try_push()
+            elif (keys := await first) is not None:
+                await self._link.send(Keys(version=keys[0], keys=keys[1]))
             await self._listen(self._link)
             status = await self._process.wait()
             self._link.close()
@@ -198,6 +212,7 @@ class Keeper:
                 await asyncio.wait_for(self._applied.wait_for(lambda: self._version >= version), 10.0)
 
     async def _refresh(self) -> None:
+        await self._opened.wait()
         try:
             await self._push_keys()
         except StoreUnavailable as error:
@@ -227,9 +242,10 @@ class Keeper:
 
     async def _fold(self) -> None:
         """Bring the journal into the store. Raises: OSError when that cannot be done now."""
+        await self._opened.wait()
         books = self._books
         if books is None:
-            raise OSError("the store is not open yet")
+            raise OSError("the store could not be opened")
         try:
             report = await self._on_books(books.feeder.fold)
         except StoreUnavailable as error:
