@@ -86,6 +86,8 @@ def doors() -> str:
         "A key is taken as `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`. `/metrics` answers callers on the",
         "same machine only, and not those whom a proxy forwards. `/passthrough/{provider}/{path}` needs a key whose",
         "routes cover `passthrough/{provider}`; a key with the route `*` covers everything, this too.\n",
+        "A caller that closes its sending side before the answer is complete counts as gone, as it does for nginx. Bodies",
+        "come as plain JSON with a length or in chunks; compressed ones are refused.\n",
         "## Headers of answers\n",
         "| header | meaning |",
         "|---|---|",

@@ -7,8 +7,10 @@ the server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
+import resource
 import socket
 import sys
 import time
@@ -343,7 +345,15 @@ def run_worker() -> None:
 
     from tollhouse.runtime.worker import work  # noqa: PLC0415
 
+    _raise_open_files()
     uvloop.run(work(socket.socket(fileno=int(sys.argv[1])), assemble))
+
+
+def _raise_open_files() -> None:
+    """As many open files as the system lets us have: every caller is one, and every upstream connection."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def assemble(boot: Boot) -> Workshop:

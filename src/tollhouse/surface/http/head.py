@@ -12,9 +12,7 @@ from typing import Final
 
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 """RFC 9110, 7.2; without the comma, which would join two hosts."""
-_TARGET: Final = re.compile(rb'[!"$-~]+')
-"""Visible ASCII; a fragment (`#`) has no place in a request."""
-_ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
+_ABSOLUTE: Final = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 
 _TRUSTED: Final = frozenset(
     [
@@ -66,20 +64,23 @@ def _check_underscores(headers: Mapping[bytes, bytes]) -> None:
 
 def split_target(target: bytes) -> tuple[str, str]:
     """Path and query of a request's target, as sent. Raises: Malformed."""
-    if not _TARGET.fullmatch(target):
+    text = target.decode("latin-1")
+    if not text.isascii() or not text.isprintable() or " " in text:
         raise Malformed("its target has characters that must be percent-encoded")
-    if not target.startswith(b"/"):
-        target = _within_host(target)
-    path, _, query = target.decode("ascii").partition("?")
+    if "#" in text:
+        raise Malformed("its target has a fragment, which is the sender's own business")
+    if not text.startswith("/"):
+        text = _within_host(text)
+    path, _, query = text.partition("?")
     return path, query
 
 
-def _within_host(target: bytes) -> bytes:
+def _within_host(target: str) -> str:
     """What an absolute URL, as sent to proxies, asks of this host; `*` is for OPTIONS and stays."""
-    if target == b"*":
+    if target == "*":
         return target
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or not _HOST.fullmatch(absolute[1]):
+    if absolute is None or not _HOST.fullmatch(absolute[1].encode("ascii")):
         raise Malformed("its target is neither a path nor an http URL")
     rest = absolute[2]
-    return rest if rest.startswith(b"/") else b"/" + rest
+    return rest if rest.startswith("/") else "/" + rest

@@ -87,7 +87,7 @@ class Response:
         if self._wire.must_close:
             self.is_keep_alive = False
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status, b"date: " + self._wire.date]
-        lines += [name + b": " + value for name, value in headers]
+        lines += [b": ".join(header) for header in headers]
         if not self.is_keep_alive:
             lines.append(b"connection: close")
         elif self._version == "1.0":
