@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -34,14 +34,21 @@ from tollhouse.plugins import load_plugins
 from tollhouse.stages.authenticate import pepper_of
 
 if TYPE_CHECKING:
+    from tollhouse.adapters.http1 import Http1Transport
+    from tollhouse.adapters.journal import FileJournal
     from tollhouse.adapters.mock_server import MockServer
+    from tollhouse.adapters.prometheus import PrometheusSink
     from tollhouse.config.resolve import Resolution
+    from tollhouse.pipeline import House
+    from tollhouse.ports.log import Log
     from tollhouse.ports.secrets import SecretSource
     from tollhouse.ports.store import Store
+    from tollhouse.ports.transport import Transport
     from tollhouse.runtime.feeder import Feeder
     from tollhouse.runtime.link import Boot
     from tollhouse.runtime.worker import Workshop
     from tollhouse.stages.dispatch import Binding
+    from tollhouse.surface.http.server import HttpServer
 
 MASTER_KEY_FILE: Final = "tollhouse.master-key"
 _LOCK_FILE: Final = "keeper.lock"
@@ -404,12 +411,12 @@ class _Workshop:
 
     def __init__(
         self,
-        house: Any,
-        server: Any,
+        house: House,
+        server: HttpServer,
         declared_keys: tuple[VirtualKey, ...],
-        journal: Any,
-        transport: Any,
-        metrics: Any,
+        journal: FileJournal,
+        transport: Http1Transport,
+        metrics: PrometheusSink,
     ) -> None:
         self.house = house
         self.server = server
@@ -442,7 +449,7 @@ class _Workshop:
 _JOURNAL_COUNTERS: Final = ("entries", "written_bytes", "flushes", "failures", "dropped", "refused")
 
 
-def _bind(snapshot: Snapshot, transport: Any, secrets: Mapping[str, str]) -> dict[str, Binding]:
+def _bind(snapshot: Snapshot, transport: Transport, secrets: Mapping[str, str]) -> dict[str, Binding]:
     from tollhouse.ports.transport import Credential  # noqa: PLC0415
     from tollhouse.stages.dispatch import Binding  # noqa: PLC0415
 
@@ -463,7 +470,7 @@ def _bind(snapshot: Snapshot, transport: Any, secrets: Mapping[str, str]) -> dic
     return bindings
 
 
-def _report(log: Any, request_id: str, defect: BaseException) -> None:
+def _report(log: Log, request_id: str, defect: BaseException) -> None:
     """A defect's place, without any value: a traceback's lines may quote what somebody sent."""
     frames = []
     trace = defect.__traceback__
