@@ -110,6 +110,6 @@ def test_commands_in_the_documents_exist() -> None:
 
 
 def test_json_blocks_are_json() -> None:
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        for text in blocks(page, "json"):
-            json.loads(text)
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    documents = [json.loads(text) for page in pages for text in blocks(page, "json")]
+    assert documents

@@ -252,6 +252,7 @@ def test_stop_gives_the_port_up_even_while_it_refuses():
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", ports[0]))
         other.listen()
+        assert other.getsockname()[1] == ports[0]
 
 
 def test_start_fails_when_somebody_listens_there():

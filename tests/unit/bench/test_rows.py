@@ -83,7 +83,9 @@ def test_answer_is_wrong_unless_it_is_the_upstreams(status, body, reason):
 
 def test_answer_is_right_when_a_gateway_wrote_it_anew():
     document = json.loads(ANSWER) | {"id": "other", "more": 1}
-    require_right(Answer(status=200, body=json.dumps(document).encode(), elapsed_ms=1))
+    body = json.dumps(document).encode()
+    assert body != ANSWER
+    require_right(Answer(status=200, body=body, elapsed_ms=1))
 
 
 def test_processor_is_named_or_unknown():

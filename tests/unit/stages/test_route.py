@@ -43,8 +43,10 @@ def principal(*routes: str) -> Principal:
 
 
 def test_key_may_use_what_its_globs_cover() -> None:
-    admit(principal("gpt-*", "embed"), "gpt-4o")
-    admit(principal("gpt-*", "embed"), "embed")
+    asking = principal("gpt-*", "embed")
+    admit(asking, "gpt-4o")
+    admit(asking, "embed")
+    assert not asking.may_use("gpt4")
 
 
 @pytest.mark.parametrize("routes", [(), ("gpt-4",), ("GPT-*",)])
