@@ -6,14 +6,12 @@ import os
 import shutil
 import sys
 import threading
-import time
 from pathlib import Path
 
 from tollhouse.bootstrap import CannotServe, Environment, open_house, serve_house
 from tollhouse.config.address import parse_listen
-from tollhouse.core.identity import VirtualKey
-from tollhouse.core.ids import key_hint, time_ordered_id, virtual_key_text
-from tollhouse.stages.authenticate import key_digest
+from tollhouse.core.problem import ConfigInvalid
+from tollhouse.ports.store import StoreUnavailable
 
 HERE = Path(__file__).resolve().parent
 FOLDER = Path(os.environ.get("DEMO_FOLDER", HERE.parent / ".demo"))
@@ -34,28 +32,16 @@ def main() -> int:
     try:
         listen = parse_listen(os.environ["DEMO_LISTEN"]) if "DEMO_LISTEN" in os.environ else None
         serve_house(config, environment, listen, warn=lambda _: None, on_ready=ready)
-    except CannotServe as reason:
-        print(f"demo: {reason}\n    {reason.hint}", file=sys.stderr)
+    except (CannotServe, ConfigInvalid, StoreUnavailable) as reason:
+        print(f"demo: {reason}\n    {getattr(reason, 'hint', '')}".rstrip(), file=sys.stderr)
         return 3
     return 0
 
 
 def make_key(config: Path, environment: Environment) -> str:
     """A virtual key for this demo, good for a day."""
-    now = time.time()
-    text = virtual_key_text(os.urandom(32))
     with open_house(config, environment) as house:
-        house.store.add_key(
-            VirtualKey(
-                id=time_ordered_id("key_", now, os.urandom(5)),
-                name="demo",
-                digest=key_digest(house.pepper, text),
-                hint=key_hint(text),
-                routes=("*",),
-                created_at=now,
-                expires_at=now + 86_400,
-            )
-        )
+        _, text = house.create_key(name="demo", routes=["*"], expires_s=86_400)
         house.refresh()
     return text
 

@@ -14,7 +14,7 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,11 +27,11 @@ from tollhouse.config.compile import compile as compile_config
 from tollhouse.config.snapshot import Snapshot, from_wire, to_wire
 from tollhouse.config.tree import Config, references
 from tollhouse.core.identity import VirtualKey
-from tollhouse.core.ids import time_ordered_id
+from tollhouse.core.ids import key_hint, time_ordered_id, virtual_key_text
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem
 from tollhouse.core.secret import Secret
 from tollhouse.plugins import load_plugins
-from tollhouse.stages.authenticate import pepper_of
+from tollhouse.stages.authenticate import key_digest, pepper_of
 
 if TYPE_CHECKING:
     from tollhouse.adapters.http1 import Http1Transport
@@ -138,6 +138,24 @@ class OpenHouse:
         self.store = store
         self.pepper = pepper
         self._folder = folder
+
+    def create_key(
+        self, *, name: str, routes: Iterable[str], team: str | None = None, expires_s: float | None = None
+    ) -> tuple[VirtualKey, str]:
+        """A new virtual key in the store, and its text, which is kept nowhere. Raises: StoreUnavailable."""
+        now, text = time.time(), virtual_key_text(os.urandom(32))
+        key = VirtualKey(
+            id=time_ordered_id("key_", now, os.urandom(5)),
+            name=name,
+            digest=key_digest(self.pepper, text),
+            hint=key_hint(text),
+            team=team,
+            routes=tuple(routes),
+            created_at=now,
+            expires_at=now + expires_s if expires_s is not None else None,
+        )
+        self.store.add_key(key)
+        return key, text
 
     def refresh(self) -> bool | None:
         """Have the running house take over the store's keys: True when it has, False if not, None if none runs."""

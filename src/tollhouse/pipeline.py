@@ -74,7 +74,8 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
                 await _pass_through(house, principal, request, reply, passage)
             case _:
                 await _call_model(house, principal, dialect, request, reply, passage)
-        passage.outcome = Outcome.OK
+        if passage.outcome is Outcome.OPEN:
+            passage.outcome = Outcome.OK
     except GatewayError as error:
         _fail(error, reply, passage, dialect, house)
     except CallerTooSlow:
@@ -193,6 +194,8 @@ async def _pass_through(
         candidate, upstream_request, passage, route.timeouts, passage.accepted + route.timeouts.total_s
     )
     await deliver_live(live, reply, answer_headers(passage, house.clock), passage, house.clock)
+    if live.status >= 400:
+        passage.outcome = Outcome.UPSTREAM_ERROR
 
 
 def _fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect, house: House) -> None:

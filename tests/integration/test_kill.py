@@ -164,20 +164,46 @@ def test_killed_worker_is_replaced_and_its_calls_are_cut(upstream: ScriptedUpstr
     waiting = threading.Thread(target=lambda: suppress_all(lambda: house.chat(key)))
     waiting.start()
     upstream.wait_received(1)
-    (worker,) = house.worker_pids()
-    os.kill(worker, signal.SIGKILL)
+    kill_worker(house)
     waiting.join(30)
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        with suppress(OSError):
-            if house.call("GET", "/readyz")[0] == 200:
-                break
-        time.sleep(0.05)
-    assert house.chat(key)[0] == 200
+    assert until_answered(house, key) == 200
     rows = house.book()
     assert [row["outcome"] for row in rows] == ["ok", "cut"]
     assert rows[1]["attempts"][0]["is_estimated"] is True
     assert house.stop() == 0
+
+
+def test_every_replacement_is_kept_like_the_first_worker(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    house = House(tmp_path, config_text(upstream.base_url))
+    house.start()
+    key = house.new_key("gpt")
+    for _ in range(3):
+        kill_worker(house)
+        assert until_answered(house, key) == 200
+        done = house.run("keys", "create", "--name", "later", "--route", "gpt", "--json")
+        created = json.loads(done.stdout)
+        assert done.stderr == "", "the replacement confirmed that it knows the new key"
+        assert house.chat(created["key"])[0] == 200
+        house.run("keys", "revoke", created["id"])
+        assert house.chat(created["key"])[0] == 401
+    died = [event for event in house.events() if event["event"] == "worker_died"]
+    assert len(died) == 3
+    assert house.stop() == 0
+
+
+def kill_worker(house: House) -> None:
+    (worker,) = house.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+
+
+def until_answered(house: House, key: str) -> int:
+    """The status of the first call that a living worker answers."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        with suppress(OSError, http.client.HTTPException):
+            return house.chat(key)[0]
+        time.sleep(0.05)
+    raise AssertionError("nobody answers")
 
 
 def suppress_all(call: Any) -> None:

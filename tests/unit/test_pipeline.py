@@ -388,6 +388,16 @@ def test_passthrough_that_breaks_is_cut_so_that_nobody_takes_it_for_whole() -> N
     assert world.row.outcome is Outcome.UPSTREAM_ERROR
 
 
+def test_passthrough_that_the_provider_refuses_is_no_success() -> None:
+    world = World(FakeAnswer([b"no"], status=503))
+    request = FakeRequest(b"")
+    request.path = "/passthrough/up/files/1"
+    reply = run(world, request, door=Door(operation=Operation.PASSTHROUGH, dialect="openai_chat"))
+    assert (reply.status, reply.out) == (503, b"no")
+    assert (world.row.outcome, world.row.status) == (Outcome.UPSTREAM_ERROR, 503)
+    assert world.row.attempts[0].outcome is Outcome.UPSTREAM_ERROR
+
+
 def test_what_has_no_door_is_a_row_too() -> None:
     world, reply = World(), FakeReply()
     error = GatewayError(ErrorKind.ROUTE_NOT_FOUND, "no door", blame=Blame.CLIENT)

@@ -6,12 +6,13 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """0 done, 1 the thing asked for is wrong, 2 wrong usage, 3 the environment failed."""
+    """0 done, 1 the thing asked for is wrong, 2 wrong usage, 3 the environment failed, 130 Ctrl-C."""
 
     DONE = 0
     WRONG = 1
     USAGE = 2
     ENVIRONMENT = 3
+    INTERRUPTED = 130
 
 
 class CommandFailed(Exception):

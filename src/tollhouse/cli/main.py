@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,30 +41,29 @@ def build() -> App:
     return app
 
 
-def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one line an end is the table
+def run(arguments: Sequence[str]) -> int:
     """Run one command. Whatever goes wrong in it is told to the person and has a status."""
     try:
         status = build()(list(arguments), exit_on_error=False, print_error=True)
     except CycloptsError:
         return ExitStatus.USAGE
-    except CommandFailed as failure:
-        complain(f"tollhouse: {failure.message}")
-        if failure.hint:
-            complain(f"    {failure.hint}")
-        return failure.status
-    except CannotServe as reason:
-        complain(f"tollhouse: {reason}")
-        if reason.hint:
-            complain(f"    {reason.hint}")
-        return ExitStatus.ENVIRONMENT
-    except ConfigInvalid as invalid:
-        problems(invalid.problems, "configuration")
-        return ExitStatus.WRONG
-    except (StoreUnavailable, PluginInvalid) as unavailable:
-        complain(f"tollhouse: {unavailable}")
-        return ExitStatus.ENVIRONMENT
     except BrokenPipeError:
+        # Whoever read our output has seen enough; without this, the interpreter complains when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.DONE
     except KeyboardInterrupt:
-        return 130
+        return ExitStatus.INTERRUPTED
+    except (CommandFailed, ConfigInvalid, CannotServe, StoreUnavailable, PluginInvalid, OSError) as failure:
+        return _told(failure)
     return int(status) if isinstance(status, int) else ExitStatus.DONE
+
+
+def _told(failure: Exception) -> ExitStatus:
+    """Say what went wrong and what to do."""
+    if isinstance(failure, ConfigInvalid):
+        problems(failure.problems, "configuration")
+        return ExitStatus.WRONG
+    complain(f"tollhouse: {failure}")
+    if hint := getattr(failure, "hint", ""):
+        complain(f"    {hint}")
+    return failure.status if isinstance(failure, CommandFailed) else ExitStatus.ENVIRONMENT

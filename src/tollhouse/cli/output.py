@@ -43,19 +43,19 @@ def table(
     """A table as wide as the terminal; the columns named in `numbers` stand to the right."""
     from rich.console import Console  # noqa: PLC0415 - loaded only where it shows
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     shown = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         shown.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*[_plain(cell) for cell in row])
+        shown.add_row(*[Text(_printable(cell)) for cell in row])
     Console(width=None if sys.stdout.isatty() else _FILE_WIDTH).print(shown)
 
 
-def _plain(cell: str) -> str:
-    """The cell's text without anything a terminal or rich would act on."""
-    safe = "".join(letter if letter.isprintable() else "·" for letter in cell)
-    return safe.replace("[", r"\[")
+def _printable(text: str) -> str:
+    """The text without anything a terminal would act on."""
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
 
 
 def instant(at: float | None) -> str:

@@ -33,6 +33,11 @@ class ErrorKind(StrEnum):
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
+    @property
+    def is_timeout(self) -> bool:
+        """Whether one of the clocks ran out."""
+        return self.value.startswith("timeout_")
+
 
 class Blame(StrEnum):
     """Whose fault it is: decides who has to act, not who is told."""

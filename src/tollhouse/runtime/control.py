@@ -17,16 +17,17 @@ from typing import Final
 _NAME: Final = "control.sock"
 _LONGEST_WORD: Final = 64
 
-Answer = Callable[[], Awaitable[None]]
+Deed = Callable[[], Awaitable[None]]
 
 
 class ControlSocket:
     """The keeper's end."""
 
-    def __init__(self, folder: Path, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, folder: Path, deeds: Mapping[str, Deed]) -> None:
         self._folder = folder
-        self._answers = answers
+        self._deeds = deeds
         self._server: asyncio.Server | None = None
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen; the keeper's lock guarantees that a socket found here is a dead one's."""
@@ -38,19 +39,20 @@ class ControlSocket:
         self._server = await asyncio.start_unix_server(self._answer, sock=listener)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking.add(task)
         try:
             word = (
                 (await asyncio.wait_for(reader.read(_LONGEST_WORD), 2.0)).decode("ascii", "replace").strip()
             )
-            answer = self._answers.get(word)
-            if answer is None:
-                writer.write(b"failed")
-            else:
-                await answer()
-                writer.write(b"done")
-        except (OSError, TimeoutError):
+            await self._deeds[word]()
+            writer.write(b"done")
+        except (KeyError, OSError, asyncio.CancelledError):
+            # Cancelled only by `stop`: whoever asked is told, and the loop has nothing to report.
             writer.write(b"failed")
         finally:
+            self._asking.discard(task)
             with contextlib.suppress(OSError):
                 writer.close()
                 await writer.wait_closed()
@@ -58,6 +60,10 @@ class ControlSocket:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+            for task in self._asking:
+                task.cancel()
+            if self._asking:
+                await asyncio.wait(set(self._asking))
             await self._server.wait_closed()
         (self._folder / _NAME).unlink(missing_ok=True)
 

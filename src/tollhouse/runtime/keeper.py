@@ -31,6 +31,9 @@ T = TypeVar("T")
 _FOLD_S: Final = 0.25
 _POLL_KEYS_S: Final = 1.0
 _LONGEST_REST_S: Final = 5.0
+_TAKE_OVER_S: Final = 10.0
+_FOLD_AT_ONCE_S: Final = 0.5
+"""A long fold lets changes of keys in between: both use the books' thread."""
 _GRACE_S: Final = 3.0
 """Beyond the drain, before a worker that does not end is killed."""
 
@@ -81,6 +84,7 @@ class Keeper:
         """The books are open. Commands that come before wait for it: what they changed must not be overlooked."""
         self._is_fresh = True
         self._pushing = asyncio.Lock()
+        self._defect: BaseException | None = None
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT. `on_ready` is called once, when the first worker can serve known keys.
@@ -92,7 +96,7 @@ class Keeper:
             loop.add_signal_handler(number, self._stopping.set)
         first = loop.run_in_executor(self._thread, self._orders.first_keys)
         opening = loop.run_in_executor(self._thread, self._orders.open_books)
-        worker = loop.create_task(self._keep_worker(first))
+        chores = [loop.create_task(self._keep_worker(first))]
         control = ControlSocket(self._orders.folder, {"refresh": self._refresh, "fold": self._fold})
         try:
             await control.start()
@@ -101,23 +105,33 @@ class Keeper:
             # The database library is most of this process and lives as long: folding should not walk through it.
             gc.collect()
             gc.freeze()
-            chores = [
+            chores += [
                 loop.create_task(chore)
                 for chore in (self._feed(), self._watch_keys(), self._announce(on_ready))
             ]
-            await self._stopping.wait()
             for chore in chores:
-                chore.cancel()
+                chore.add_done_callback(self._note_defect)
+            await self._stopping.wait()
         finally:
             self._stopping.set()
             self._opened.set()
             await self._stop_worker()
-            worker.cancel()
+            for chore in chores:
+                chore.cancel()
             await control.stop()
             if self._books is not None:
                 await self._last_fold()
                 await self._on_books(self._books.store.close)
             self._thread.shutdown()
+        if self._defect is not None:
+            raise self._defect
+
+    def _note_defect(self, chore: asyncio.Task[None]) -> None:
+        """A chore that ends by itself in an error is a defect of ours: a house that is half kept is closed."""
+        if not chore.cancelled() and (defect := chore.exception()) is not None:
+            self._defect = defect
+            self._log.error("keeper_defect", kind=type(defect).__name__, why=str(defect))
+            self._stopping.set()
 
     # -- the worker
 
@@ -133,14 +147,14 @@ class Keeper:
             self._link = await Link.over(ours)
             await self._link.send(self._orders.boot(self._orders.new_writer()))
             self._version = -1
+            listening = loop.create_task(self._listen(self._link))
             if self._books is not None:
                 await self._try_push()
             elif (keys := await first) is not None:
-                await self._link.send(Keys(version=keys[0], keys=keys[1]))
-            await self._listen(self._link)
+                with contextlib.suppress(ConnectionError):
+                    await self._link.send(Keys(version=keys[0], keys=keys[1]))
+            await listening
             status = await self._process.wait()
-            self._link.close()
-            self._link = None
             if self._stopping.is_set():
                 return
             self._log.error("worker_died", exit_status=status, restart_in_s=rest_s)
@@ -155,6 +169,10 @@ class Keeper:
                     self._applied.notify_all()
             elif isinstance(word, Ready):
                 self._log.info("worker_started", pid=self._process.pid if self._process else None)
+        link.close()
+        async with self._applied:
+            self._link = None
+            self._applied.notify_all()
 
     async def _announce(self, on_ready: Callable[[], None]) -> None:
         async with self._applied:
@@ -192,6 +210,8 @@ class Keeper:
             await self._tell(Freshness(is_fresh=False))
         except ConnectionError:
             pass  # the worker is dying; the next one gets everything
+        except TimeoutError:
+            self._log.error("worker_silent", why="it did not take over the keys in time")
         else:
             if not self._is_fresh:
                 self._log.info("store_available")
@@ -209,7 +229,10 @@ class Keeper:
                 return
             await link.send(Keys(version=version, keys=tuple(keys)))
             async with self._applied:
-                await asyncio.wait_for(self._applied.wait_for(lambda: self._version >= version), 10.0)
+                is_done = lambda: self._version >= version or self._link is not link  # noqa: E731
+                await asyncio.wait_for(self._applied.wait_for(is_done), _TAKE_OVER_S)
+            if self._link is not link:
+                raise ConnectionError("the worker ended before it had taken the keys over")
 
     async def _refresh(self) -> None:
         await self._opened.wait()
@@ -246,12 +269,15 @@ class Keeper:
         books = self._books
         if books is None:
             raise OSError("the store could not be opened")
-        try:
-            report = await self._on_books(books.feeder.fold)
-        except StoreUnavailable as error:
-            raise OSError(str(error)) from error
-        for problem in report.problems:
-            self._log.error("journal_damaged", why=problem)
+        while True:
+            try:
+                report = await self._on_books(lambda: books.feeder.fold(max_s=_FOLD_AT_ONCE_S))
+            except StoreUnavailable as error:
+                raise OSError(str(error)) from error
+            for problem in report.problems:
+                self._log.error("journal_damaged", why=problem)
+            if report.is_complete or report.is_busy:
+                return
 
     async def _last_fold(self) -> None:
         try:

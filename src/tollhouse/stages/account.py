@@ -16,7 +16,7 @@ _MOST_AUTH_LINES: Final = 1_000
 
 
 class AuthenticationLog:
-    """Counts attempts to authenticate that are alike, so that a flood of them is one line a second each.
+    """Counts attempts to authenticate that are alike, so that a flood of them is one line each every half second.
 
     Bounded: beyond a thousand different ones between two `drain`s, the rest is counted in one line without details.
     """
@@ -72,7 +72,7 @@ class Accountant:
         attempt.is_estimated = passage.outcome is not Outcome.OK and passage.usage is None
 
     def flush_authentication_log(self) -> None:
-        """To be called about once a second, and at the end."""
+        """To be called a few times a second, and at the end."""
         for event in self.authentication_log.drain(self._clock.now()):
             self._journal.note(event)
 
@@ -83,6 +83,6 @@ def outcome_of(error: GatewayError, passage: Passage) -> Outcome:
         return Outcome.INTERNAL
     if not passage.attempts and error.blame is not Blame.UPSTREAM:
         return Outcome.DENIED
-    if error.kind.value.startswith("timeout_"):
+    if error.kind.is_timeout:
         return Outcome.TIMEOUT
     return Outcome.UPSTREAM_ERROR

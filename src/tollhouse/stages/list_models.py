@@ -19,7 +19,8 @@ def list_models(snapshot: Snapshot, principal: Principal, path: str) -> bytes:
 
     Raises: GatewayError `route_not_found`, alike for what does not exist and what the key may not use.
     """
-    names = [name for name in snapshot.routes if not name.endswith("*") and principal.may_use(name)]
+    routes = snapshot.routes.values()
+    names = [route.name for route in routes if not route.is_wildcard and principal.may_use(route.name)]
     if not path.startswith(_ONE):
         return msgspec.json.encode({"object": "list", "data": [_model(name) for name in names]})
     wanted = unquote(path.removeprefix(_ONE))

@@ -40,7 +40,7 @@ class Seen(msgspec.Struct):
 
 
 class FakeDoor:
-    """Implements connection.Door. Serves as it is told; by default it answers with what it was asked."""
+    """Implements connection.Front. Serves as it is told; by default it answers with what it was asked."""
 
     def __init__(self, limits: Limits, serve: Serve | None) -> None:
         self.limits = limits

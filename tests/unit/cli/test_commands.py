@@ -100,9 +100,18 @@ def test_check_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert "providers" in json.dumps(schema)
 
 
+def test_check_finds_the_file_as_every_command_does(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    assert "tollhouse.yaml: fine" in said(capsys, "check")
+    assert "fine" in said(capsys, "check", "--config", config)
+    monkeypatch.setenv("TOLLHOUSE_STORE", "mysql://nobody")
+    assert "TOLLHOUSE_STORE" in complaint(capsys, "check", status=1)
+
+
 def test_check_wants_a_file_that_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Which file?" in complaint(capsys, "check", status=2)
-    assert "no file" in complaint(capsys, "check", tmp_path / "nowhere.yaml", status=1)
+    assert "There is no configuration file" in complaint(capsys, "check", tmp_path / "nowhere.yaml", status=1)
 
 
 # -- keys
@@ -143,8 +152,8 @@ def test_key_is_shown_unwrapped_to_people(config: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "status", "expected"),
     [
-        (("create", "--name", "a", "--expires", "soon"), 1, "not a duration"),
-        (("create", "--name", ""), 1, "1 to 100"),
+        (("create", "--name", "a", "--expires", "soon"), 2, "not a duration"),
+        (("create", "--name", ""), 2, "1 to 100"),
         (("create",), 2, ""),
         (("revoke", "key_nobody"), 1, "no key"),
         (("revoke", "cfg-declared"), 1, "declared in the configuration"),
@@ -196,7 +205,7 @@ def test_requests_table_does_not_act_on_what_strangers_wrote(
 
 
 def test_requests_takes_a_sensible_limit(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--limit" in complaint(capsys, "requests", "--limit", "0", "--config", config, status=1)
+    assert "--limit" in complaint(capsys, "requests", "--limit", "0", "--config", config, status=2)
 
 
 def test_usage_sums_up_and_does_not_take_unknown_for_zero(
@@ -301,7 +310,7 @@ def test_help_and_version_are_done(capsys: pytest.CaptureFixture[str], arguments
 @pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:99999", "8080"])
 def test_wrong_address_is_wrong_usage(config: Path, capsys: pytest.CaptureFixture[str], listen: str) -> None:
     assert "--listen" in complaint(capsys, "serve", "--listen", listen, "--config", config, status=2)
-    assert "HOST:PORT" in complaint(capsys, "mock", "--listen", listen, status=2)
+    assert "--listen" in complaint(capsys, "mock", "--listen", listen, status=2)
 
 
 # -- doctor

@@ -57,3 +57,21 @@ def test_folder_may_lie_deeper_than_a_socket_path_may_be_long(tmp_path: Path) ->
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
     assert asyncio.run(with_house(deep, "refresh"))[0] is True
+
+
+def test_house_that_closes_answers_those_who_still_wait(tmp_path: Path) -> None:
+    async def closing() -> bool | None:
+        begun = asyncio.Event()
+
+        async def never() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        control = ControlSocket(tmp_path, {"refresh": never})
+        await control.start()
+        asked = asyncio.create_task(asyncio.to_thread(ask, tmp_path, "refresh"))
+        await begun.wait()
+        await control.stop()
+        return await asked
+
+    assert asyncio.run(closing()) is False

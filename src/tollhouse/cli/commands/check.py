@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tollhouse.bootstrap import read_config
-from tollhouse.cli.exit_status import CommandFailed, ExitStatus
+from tollhouse.cli.exit_status import ExitStatus
 from tollhouse.cli.output import complain, document, line, problems
+from tollhouse.cli.settings import find_settings
 from tollhouse.config.schema import json_schema
 from tollhouse.core.problem import ConfigInvalid
 
@@ -18,6 +19,7 @@ def check(
     file: Path | None = None,
     /,
     *,
+    config: Path | None = None,
     schema: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -29,6 +31,8 @@ def check(
     ----------
     file
         The configuration file.
+    config
+        The same by name; else TOLLHOUSE_CONFIG, else ./tollhouse.yaml.
     schema
         Print the configuration's JSON Schema instead.
     json
@@ -37,14 +41,10 @@ def check(
     if schema:
         line(json_schema().rstrip())
         return ExitStatus.DONE
-    if file is None:
-        raise CommandFailed(
-            ExitStatus.USAGE, "Which file?", "tollhouse check FILE, or tollhouse check --schema"
-        )
-    if not file.is_file():
-        raise CommandFailed(ExitStatus.WRONG, f"There is no file {str(file)!r}.")
+    settings = find_settings(file or config)
+    file = settings.config
     try:
-        loaded = read_config(file)
+        loaded = read_config(file, settings.environment)
     except ConfigInvalid as invalid:
         if not json:
             problems(invalid.problems, str(file))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from pathlib import Path
@@ -16,11 +15,8 @@ from tollhouse.cli.exit_status import CommandFailed, ExitStatus
 from tollhouse.cli.output import complain, document, instant, line, table
 from tollhouse.cli.settings import find_settings
 from tollhouse.core.identity import VirtualKey
-from tollhouse.core.ids import key_hint, time_ordered_id, virtual_key_text
-from tollhouse.stages.authenticate import key_digest
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_ID_BYTES: Final = 5
 
 
 class _Created(msgspec.Struct):
@@ -55,20 +51,9 @@ def create_key(
         Print {"id", "key"} and nothing else.
     """
     settings = find_settings(config)
-    now = time.time()
-    text = virtual_key_text(os.urandom(32))
+    name, expires_s = _checked(name), _seconds(expires) if expires is not None else None
     with open_house(settings.config, settings.environment) as house:
-        key = VirtualKey(
-            id=time_ordered_id("key_", now, os.urandom(_ID_BYTES)),
-            name=_checked(name),
-            digest=key_digest(house.pepper, text),
-            hint=key_hint(text),
-            team=team,
-            routes=tuple(route or ()),
-            created_at=now,
-            expires_at=now + _seconds(expires) if expires is not None else None,
-        )
-        house.store.add_key(key)
+        key, text = house.create_key(name=name, routes=route or (), team=team, expires_s=expires_s)
         _tell(house.refresh())
     if json:
         document(_Created(id=key.id, key=text))
@@ -151,14 +136,14 @@ def _tell(refreshed: bool | None) -> None:  # noqa: FBT001 - three answers of on
 
 def _checked(name: str) -> str:
     if not name.strip() or len(name) > 100 or not name.isprintable():
-        raise CommandFailed(ExitStatus.WRONG, "A key's name is 1 to 100 printable letters.")
+        raise CommandFailed(ExitStatus.USAGE, "A key's name is 1 to 100 printable letters.")
     return name
 
 
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d{1,6})([mhdw])", text)
     if match is None or int(match[1]) == 0:
-        raise CommandFailed(ExitStatus.WRONG, f"{text!r} is not a duration.", "Write 45m, 12h, 30d or 8w.")
+        raise CommandFailed(ExitStatus.USAGE, f"{text!r} is not a duration.", "Write 45m, 12h, 30d or 8w.")
     return int(match[1]) * _UNITS[match[2]]
 
 

@@ -8,6 +8,7 @@ import signal
 from tollhouse.bootstrap import mock_server
 from tollhouse.cli.exit_status import CommandFailed, ExitStatus
 from tollhouse.cli.output import line
+from tollhouse.config.address import Listen, parse_listen
 
 
 def mock(*, listen: str = "127.0.0.1:8901", require_key: str | None = None) -> int:
@@ -20,11 +21,12 @@ def mock(*, listen: str = "127.0.0.1:8901", require_key: str | None = None) -> i
     require_key
         The bearer credential it demands; any, if not given.
     """
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
-        raise CommandFailed(ExitStatus.USAGE, f"{listen!r} is not HOST:PORT.")
     try:
-        asyncio.run(_run(host.strip("[]"), int(port), require_key))
+        address = parse_listen(listen)
+    except ValueError as error:
+        raise CommandFailed(ExitStatus.USAGE, f"--listen: {error}") from error
+    try:
+        asyncio.run(_run(address, require_key))
     except OSError as error:
         raise CommandFailed(
             ExitStatus.ENVIRONMENT, f"Cannot listen on {listen}: {error.strerror or error}."
@@ -32,11 +34,11 @@ def mock(*, listen: str = "127.0.0.1:8901", require_key: str | None = None) -> i
     return ExitStatus.DONE
 
 
-async def _run(host: str, port: int, require_key: str | None) -> None:
+async def _run(address: Listen, require_key: str | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with mock_server(host, port, require_key=require_key) as server:
+    async with mock_server(address.host, address.port, require_key=require_key) as server:
         line(f"mock provider at {server.base_url}")
         await stop.wait()

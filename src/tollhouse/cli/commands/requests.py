@@ -43,7 +43,7 @@ def requests(
         One JSON object per line.
     """
     if not 0 < limit <= _MOST:
-        raise CommandFailed(ExitStatus.WRONG, f"--limit takes 1 to {_MOST}.")
+        raise CommandFailed(ExitStatus.USAGE, f"--limit takes 1 to {_MOST}.")
     settings = find_settings(config)
     with open_house(settings.config, settings.environment) as house:
         house.fold()

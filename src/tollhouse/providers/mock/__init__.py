@@ -14,7 +14,7 @@ from tollhouse.ports.provider import Endpoint, Provider
 PROVIDER = Provider(
     kind="mock",
     title="Mock",
-    docs_url="https://platform.openai.com/docs/api-reference",
+    docs_url="docs/guides/testing-with-the-mock.md",
     endpoints=(
         Endpoint(operation=Operation.CHAT, dialect="openai_chat", path="/chat/completions"),
         Endpoint(operation=Operation.TEXT_COMPLETION, dialect="openai_completions", path="/completions"),

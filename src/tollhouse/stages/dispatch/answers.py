@@ -189,6 +189,7 @@ class RawAnswer:
 
 
 def header(answer: Answer, name: bytes) -> bytes | None:
+    """The first header of that name."""
     for key, value in answer.headers:
         if key == name:
             return value
@@ -196,10 +197,12 @@ def header(answer: Answer, name: bytes) -> bytes | None:
 
 
 def carried(answer: Answer) -> HeaderList:
+    """The headers of an answer that may reach the caller."""
     return [(name, value) for name, value in answer.headers if name in _CARRIED]
 
 
 def is_event_stream(answer: Answer) -> bool:
+    """What the content type says."""
     kind = header(answer, b"content-type")
     return kind is not None and kind.lower().startswith(b"text/event-stream")
 
@@ -212,12 +215,14 @@ def looks_like_events(body: bytes) -> bool:
 
 
 def check_plain(answer: Answer, binding: Binding) -> None:
+    """Raises: GatewayError for an encoded body, which no tap could read."""
     encoding = header(answer, b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         raise invalid(binding, "compressed its answer although it was asked not to")
 
 
 async def read_whole(answer: Answer, bound: int, binding: Binding) -> bytes:
+    """The whole body, of at most `bound` bytes. Raises: GatewayError beyond it, TransportError."""
     first = await answer.read()
     if not first:
         return first
@@ -232,6 +237,7 @@ async def read_whole(answer: Answer, bound: int, binding: Binding) -> bytes:
 
 
 def invalid(binding: Binding, what: str) -> GatewayError:
+    """The upstream did something no upstream does; `what` continues the sentence that names it."""
     return GatewayError(
         ErrorKind.UPSTREAM_INVALID_RESPONSE,
         f"The upstream {binding.upstream.name!r} {what}.",

@@ -205,7 +205,7 @@ class Dispatcher:
         error = failure.error
         attempt.error = error.kind.value
         attempt.status = failure.status
-        is_timeout = error.kind.value.startswith("timeout_")
+        is_timeout = error.kind.is_timeout
         uncertain = failure.status is None and failure.phase is not Phase.NOT_SENT
         self._end(attempt, Outcome.TIMEOUT if is_timeout else Outcome.UPSTREAM_ERROR, estimated=uncertain)
 

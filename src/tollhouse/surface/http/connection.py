@@ -22,12 +22,12 @@ from .reader import Reader, Stage
 from .response import Response
 from .wire_request import WireRequest
 
-__all__ = ("Connection", "Door", "Limits", "WireRequest")
+__all__ = ("Connection", "Front", "Limits", "WireRequest")
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
-class Door(Protocol):
+class Front(Protocol):
     """What stands behind the connections."""
 
     @property
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
     _transport: asyncio.Transport
     _reader: Reader
 
-    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, door: Front, loop: asyncio.AbstractEventLoop) -> None:
         self._door = door
         self._loop = loop
         self.limits = door.limits

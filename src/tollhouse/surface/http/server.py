@@ -32,7 +32,7 @@ _FORWARDED: Final = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")
 
 
 class HttpServer:
-    """The house's front. Implements connection.Door.
+    """The house's front. Implements connection.Front.
 
     `metrics` gives the exposition text, or is None where metrics are off.
     """
