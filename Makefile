@@ -21,16 +21,19 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/run: $(STAMPS)/venv requirements/build.txt requirements/run.txt pyproject.toml
-	$(BIN)/pip install -q --require-hashes -r requirements/build.txt -r requirements/run.txt
-	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@echo "setting up: what Tollhouse runs with"
+	@$(BIN)/pip install -q --require-hashes -r requirements/build.txt -r requirements/run.txt
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/run requirements/test.txt
-	$(BIN)/pip install -q --require-hashes -r requirements/test.txt
+	@echo "setting up: what the tests need"
+	@$(BIN)/pip install -q --require-hashes -r requirements/test.txt
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/test requirements/dev.txt
-	$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
+	@echo "setting up: the checkers"
+	@$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # -- verbs
@@ -61,11 +64,11 @@ bench: $(STAMPS)/test  ## measure against nginx, and LiteLLM and Envoy where ins
 bench-peers: $(STAMPS)/run  ## install the optional peers of the bench
 	@$(BIN)/python -m bench.peers install
 
-docs: $(STAMPS)/test  ## write the generated reference
+docs: $(STAMPS)/run  ## write the generated reference
 	@$(BIN)/python docs/generate.py
 
 lock: $(STAMPS)/dev  ## pin what pyproject.toml asks for, with hashes and without addresses
 	@sh requirements/lock.sh $(BIN)
 
 clean:  ## forget everything that was made
-	rm -rf $(VENV) $(STAMPS) .demo build dist
+	rm -rf $(VENV) .venvs $(STAMPS) .demo build dist bench/out .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -126,6 +126,7 @@ def environment() -> str:
         f"| {ExitStatus.WRONG.value} | what was asked for is wrong: problems are printed with their paths |",
         f"| {ExitStatus.USAGE.value} | wrong usage |",
         f"| {ExitStatus.ENVIRONMENT.value} | the environment failed: address taken, disk, database |",
+        f"| {ExitStatus.INTERRUPTED.value} | interrupted by Ctrl-C |",
         "",
     ]
     return "\n".join(lines)
@@ -141,7 +142,7 @@ def providers() -> str:
     for kind, provider in sorted(load_plugins().providers.items()):
         offers = ", ".join(dict.fromkeys(endpoint.dialect for endpoint in provider.endpoints))
         lines.append(
-            f"| `{kind}` | {provider.title} | {provider.base_url or 'yours'} | {offers} | {provider.docs_url} |"
+            f"| `{kind}` | {provider.title} | {provider.base_url or ('inside the house' if kind == 'mock' else 'yours')} | {offers} | {provider.docs_url} |"
         )
     return "\n".join([*lines, ""])
 

@@ -47,7 +47,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def doctor(*, config: Path | None = None, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """Look at configuration, secrets, store, journal, address and providers. Sends no credential anywhere.
+    """Look at configuration, secrets, store, disk, address and providers. Sends no credential anywhere.
+
+    Opens the house's files as a command does: what a first start would make (database, journal folder, master key) is
+    made. Run it as the user that serves.
 
     Parameters
     ----------
@@ -115,9 +118,7 @@ def _books(settings: Settings) -> Iterator[Finding]:
             version, keys = house.store.keys()
             yield _ok("store", f"{len(keys)} keys, version {version}")
     except (StoreUnavailable, CannotServe) as error:
-        yield _failed(
-            "store", str(error), getattr(error, "hint", "") or "See the message; nothing was changed."
-        )
+        yield _failed("store", str(error), getattr(error, "hint", "") or "See the message.")
 
 
 def _disk(folder: Path) -> Finding:
