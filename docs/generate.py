@@ -141,9 +141,8 @@ def providers() -> str:
     ]
     for kind, provider in sorted(load_plugins().providers.items()):
         offers = ", ".join(dict.fromkeys(endpoint.dialect for endpoint in provider.endpoints))
-        lines.append(
-            f"| `{kind}` | {provider.title} | {provider.base_url or ('inside the house' if kind == 'mock' else 'yours')} | {offers} | {provider.docs_url} |"
-        )
+        base_url = provider.base_url or ("inside the house" if kind == "mock" else "yours")
+        lines.append(f"| `{kind}` | {provider.title} | {base_url} | {offers} | {provider.docs_url} |")
     return "\n".join([*lines, ""])
 
 
