@@ -77,9 +77,7 @@ def doors() -> str:
         f"| {method} | `{path}` | {door.operation.value} | {door.dialect} |"
         for path, (method, door) in DOORS.items()
     ]
-    lines += [
-        f"| {method or 'any'} | `{prefix}…` | {door.operation.value} | |" for prefix, method, door in PREFIXES
-    ]
+    lines += [f"| {method} | `{prefix}…` | {door.operation.value} | |" for prefix, method, door in PREFIXES]
     lines += [f"| GET | `{path}` | open: asks for no key | |" for path in OPEN_DOORS]
     lines += [
         "",

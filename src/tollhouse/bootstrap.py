@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 MASTER_KEY_FILE: Final = "tollhouse.master-key"
 _LOCK_FILE: Final = "keeper.lock"
 _BACKLOG: Final = 4096
+_PATIENCE_S: Final = 3.0
+"""For a house that is about to open its control socket."""
 _WORKER: Final = "from tollhouse.bootstrap import run_worker; run_worker()"
 
 
@@ -161,7 +163,16 @@ class OpenHouse:
         """Have the running house take over the store's keys: True when it has, False if not, None if none runs."""
         from tollhouse.runtime.control import ask  # noqa: PLC0415
 
-        return ask(self._folder, "refresh")
+        until = time.monotonic() + _PATIENCE_S
+        while (answer := ask(self._folder, "refresh")) is None:
+            # A house that keeps the journal and cannot be asked has just started, or lost its socket.
+            with _only_keeper(self._folder) as nobody_is_home:
+                if nobody_is_home:
+                    return None
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        return answer
 
     def fold(self) -> None:
         """Bring the journal into the store: by the running house, or here when none runs. Raises: StoreUnavailable."""
@@ -421,7 +432,7 @@ def assemble(boot: Boot) -> Workshop:
         Limits(body_bytes=config.server.max_body_bytes),
         metrics.exposition if config.observability.prometheus else None,
     )
-    return _Workshop(house, server, snapshot.declared_keys, journal, transport, metrics)
+    return _Workshop(house, server, snapshot.declared_keys, journal, transport, metrics, log)
 
 
 class _Workshop:
@@ -435,19 +446,31 @@ class _Workshop:
         journal: FileJournal,
         transport: Http1Transport,
         metrics: PrometheusSink,
+        log: Log,
     ) -> None:
         self.house = house
         self.server = server
         self.declared_keys = declared_keys
         self._journal = journal
         self._transport = transport
+        self._log = log
         self._lag_s = 0.0
+        self._blocked: str | None = None
         self._started = time.monotonic()
         counters = frozenset(f"journal_{name}" for name in _JOURNAL_COUNTERS)
         metrics.watch(self._numbers, prefix="tollhouse_", counters=counters)
 
-    def note_lag(self, lag_s: float) -> None:
+    def tick(self, lag_s: float) -> None:
         self._lag_s = lag_s
+        blocked = self._journal.blocked
+        if blocked != self._blocked:
+            self._blocked = blocked
+            if blocked is not None:
+                self._log.error(
+                    "journal_blocked", why=blocked, effect="nothing is sent upstream until it is mended"
+                )
+            else:
+                self._log.info("journal_written_again")
 
     def _numbers(self) -> dict[str, float]:
         return {

@@ -190,12 +190,15 @@ async def _pass_through(
     upstream_request = pass_through(
         request.method, path, request.query, request.headers, body, binding.upstream
     )
-    live = await house.dispatcher.pass_on(
+    answer = await house.dispatcher.pass_on(
         candidate, upstream_request, passage, route.timeouts, passage.accepted + route.timeouts.total_s
     )
-    await deliver_live(live, reply, answer_headers(passage, house.clock), passage, house.clock)
-    if live.status >= 400:
+    headers = answer_headers(passage, house.clock)
+    if isinstance(answer, Whole):
+        deliver_whole(answer, reply, headers, passage, house.clock)
         passage.outcome = Outcome.UPSTREAM_ERROR
+    else:
+        await deliver_live(answer, reply, headers, passage, house.clock)
 
 
 def _fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect, house: House) -> None:

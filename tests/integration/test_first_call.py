@@ -148,6 +148,14 @@ def test_passthrough_carries_any_path_of_the_provider(house: House, upstream: Sc
     assert (row["operation"], row["outcome"], row["usage"]) == ("passthrough", "ok", None)
 
 
+def test_passthrough_does_not_trace(house: House, upstream: ScriptedUpstream) -> None:
+    upstream.reset()
+    headers = {"authorization": f"Bearer {house.new_key('*')}"}
+    status, _, body = house.call("TRACE", "/passthrough/up/echo", headers=headers)
+    assert (status, json.loads(body)["error"]["code"]) == (400, "invalid_request")
+    assert upstream.count == 0
+
+
 def test_passthrough_needs_its_own_scope(house: House, upstream: ScriptedUpstream) -> None:
     upstream.reset()
     key = house.new_key("gpt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -189,6 +190,42 @@ def test_every_replacement_is_kept_like_the_first_worker(upstream: ScriptedUpstr
     died = [event for event in house.events() if event["event"] == "worker_died"]
     assert len(died) == 3
     assert house.stop() == 0
+
+
+def test_change_that_the_house_cannot_confirm_is_no_success(
+    upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    house = House(tmp_path, config_text(upstream.base_url))
+    house.start()
+    created = house.new_key_with_id("gpt")
+    os.kill(house.pid, signal.SIGSTOP)
+    try:
+        done = house.run("keys", "revoke", created["id"], check=False)
+        assert done.returncode == 3
+        assert "has not confirmed" in done.stderr
+    finally:
+        os.kill(house.pid, signal.SIGCONT)
+    (tmp_path / "tollhouse-journal" / "control.sock").unlink()
+    assert house.run("keys", "create", "--name", "unheard", check=False).returncode == 3
+    assert house.stop() == 0
+
+
+def test_house_whose_journal_was_taken_away_spends_nothing(
+    upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    house = House(tmp_path, config_text(upstream.base_url))
+    house.start()
+    key = house.new_key("gpt")
+    assert house.chat(key)[0] == 200
+    shutil.rmtree(tmp_path / "tollhouse-journal")
+    end = time.monotonic() + 20
+    while house.chat(key)[0] != 503 and time.monotonic() < end:
+        time.sleep(0.2)
+    before = upstream.count
+    assert [house.chat(key)[0] for _ in range(5)] == [503] * 5
+    assert upstream.count == before
+    assert [event for event in house.events() if event["event"] == "journal_blocked"]
+    house.kill()
 
 
 def kill_worker(house: House) -> None:

@@ -132,6 +132,7 @@ class World:
         clock = FakeClock()
         keyring = Keyring(PEPPER)
         keyring.learn([VirtualKey(id="key_1", name="ci", digest=key_digest(PEPPER, KEY), routes=("*",))])
+        keyring.set_loaded()
         keyring.set_freshness(is_fresh=True)
         bindings = {
             name: Binding(up, object(), Secret("sk-canary")) for name, up in snapshot.providers.items()
@@ -329,12 +330,59 @@ def test_upstreams_words_reach_the_caller_without_the_credential() -> None:
     assert "sk-canary" not in str(world.row)
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_credential_is_taken_out_wherever_an_upstream_repeats_it(is_stream: bool) -> None:
+    nested = {
+        "message": "sk-canary",
+        "type": "sk-canary",
+        "param": "sk-canary",
+        "code": ["sk-canary"],
+        "x": {"y": "sk-canary"},
+    }
+    answer = FakeAnswer([json.dumps({"error": nested}).encode()], status=429)
+    answer.headers += [(b"retry-after", b"sk-canary"), (b"openai-processing-ms", b"sk-canary")]
+    world = World(answer, answer)
+    reply = run(world, FakeRequest(body(stream=is_stream)))
+    assert reply.status == 429
+    assert b"sk-canary" not in reply.out + b"".join(reply.headers.values())
+    assert "sk-canary" not in str(world.row)
+
+
+def test_header_of_a_good_answer_that_holds_the_credential_is_dropped() -> None:
+    answer = FakeAnswer([GOOD])
+    answer.headers.append((b"openai-version", b"for sk-canary"))
+    assert b"openai-version" not in run(World(answer), FakeRequest(body())).headers
+
+
+def test_error_of_a_passthrough_is_whole_and_without_the_credential() -> None:
+    answer = FakeAnswer([b"bad key ", b"sk-can", b"ary"], status=401)
+    answer.headers.append((b"www-authenticate", b"Bearer sk-canary"))
+    request = FakeRequest(b"")
+    request.path = "/passthrough/up/files/1"
+    reply = run(World(answer), request, door=Door(operation=Operation.PASSTHROUGH, dialect="openai_chat"))
+    assert (reply.status, reply.out) == (401, b"bad key ***")
+    assert b"www-authenticate" not in reply.headers
+
+
+def test_any_2xx_is_an_answer() -> None:
+    world = World(FakeAnswer([GOOD], status=201))
+    assert run(world, FakeRequest(body())).status == 201
+    assert (world.row.outcome, world.row.usage is not None) == (Outcome.OK, True)
+
+
+def test_words_of_a_broken_answer_are_not_in_the_books() -> None:
+    world = World(FakeAnswer([b'{"choices": [{"message": {"content": "private words"']))
+    reply = run(world, FakeRequest(body()))
+    assert reply.error["code"] == "upstream_invalid_response"
+    assert "private" not in str(world.row)
+
+
 def test_defect_of_the_house_is_an_answer_a_row_and_a_report() -> None:
     world = World(ZeroDivisionError("secret detail"))
     reply = run(world, FakeRequest(body()))
     assert (reply.status, reply.error["code"]) == (500, "internal")
     assert b"secret detail" not in reply.out
-    assert world.row.outcome is Outcome.INTERNAL
+    assert (world.row.outcome, world.row.attempts[0].outcome) == (Outcome.INTERNAL, Outcome.INTERNAL)
     assert isinstance(world.defects[0], ZeroDivisionError)
 
 

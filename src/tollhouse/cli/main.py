@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from cyclopts import App, CycloptsError
@@ -43,6 +44,8 @@ def build() -> App:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command. Whatever goes wrong in it is told to the person and has a status."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open for the rest of the process
     try:
         status = build()(list(arguments), exit_on_error=False, print_error=True)
     except CycloptsError:

@@ -94,6 +94,7 @@ class Keeper:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._explain_reload)
         first = loop.run_in_executor(self._thread, self._orders.first_keys)
         opening = loop.run_in_executor(self._thread, self._orders.open_books)
         chores = [loop.create_task(self._keep_worker(first))]
@@ -126,6 +127,11 @@ class Keeper:
         if self._defect is not None:
             raise self._defect
 
+    def _explain_reload(self) -> None:
+        self._log.warning(
+            "reload_ignored", why="this version reads its configuration at the start only: restart it"
+        )
+
     def _note_defect(self, chore: asyncio.Task[None]) -> None:
         """A chore that ends by itself in an error is a defect of ours: a house that is half kept is closed."""
         if not chore.cancelled() and (defect := chore.exception()) is not None:
@@ -145,7 +151,8 @@ class Keeper:
             self._process = await self._orders.spawn(theirs)
             theirs.close()
             self._link = await Link.over(ours)
-            await self._link.send(self._orders.boot(self._orders.new_writer()))
+            with contextlib.suppress(ConnectionError):
+                await self._link.send(self._orders.boot(self._orders.new_writer()))
             self._version = -1
             listening = loop.create_task(self._listen(self._link))
             if self._books is not None:

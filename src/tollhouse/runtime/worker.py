@@ -34,8 +34,8 @@ class Workshop(Protocol):
     @property
     def declared_keys(self) -> tuple[VirtualKey, ...]: ...
 
-    def note_lag(self, lag_s: float) -> None:
-        """How late the loop was for its own tick."""
+    def tick(self, lag_s: float) -> None:
+        """Called twice a second with how late the loop was for it: the moment to look after oneself."""
 
     async def close(self) -> None:
         """Give journal and upstream connections up, in this order."""
@@ -52,6 +52,7 @@ async def work(end: socket.socket, assemble: Callable[[Boot], Workshop]) -> None
     if not isinstance(boot, Boot):
         return
     workshop = assemble(boot)
+    workshop.house.keyring.learn(workshop.declared_keys)
     has_keys = asyncio.Event()
     orders = loop.create_task(_obey(link, workshop, has_keys))
     # Callers wait at the door for the moment that the keys need to arrive, rather than be told that nobody knows them.
@@ -78,9 +79,8 @@ async def _obey(link: Link, workshop: Workshop, has_keys: asyncio.Event) -> floa
     while True:
         match await link.from_keeper():
             case Keys(version=version, keys=keys):
-                if not keyring.is_loaded:
-                    keyring.learn(workshop.declared_keys)
                 keyring.learn(keys)
+                keyring.set_loaded()
                 keyring.set_freshness(is_fresh=True)
                 has_keys.set()
                 await link.send(Applied(version))
@@ -100,5 +100,5 @@ async def _tick(workshop: Workshop) -> None:
     while True:
         due = loop.time() + _TICK_S
         await asyncio.sleep(_TICK_S)
-        workshop.note_lag(max(0.0, loop.time() - due))
+        workshop.tick(max(0.0, loop.time() - due))
         workshop.house.accountant.flush_authentication_log()

@@ -56,6 +56,9 @@ class Keyring:
         for key in keys:
             principal = Principal(key_id=key.id, key_name=key.name, team=key.team, routes=key.routes)
             self._entries[key.digest] = Entry(key, principal)
+
+    def set_loaded(self) -> None:
+        """The store's keys have arrived, be they none."""
         self._is_loaded = True
 
     def set_freshness(self, *, is_fresh: bool) -> None:
@@ -64,7 +67,7 @@ class Keyring:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether keys have arrived at all, be they none."""
+        """Whether the store's keys have arrived, be they none."""
         return self._is_loaded
 
     def __len__(self) -> int:
@@ -104,13 +107,18 @@ class Keyring:
         return entry.principal
 
     def _unknown(self, text: bytes) -> Never:
-        if text.startswith(KEY_PREFIX.encode()) and not self._is_fresh:
+        is_ours = text.startswith(KEY_PREFIX.encode())
+        if not self._is_loaded or (is_ours and not self._is_fresh):
             raise GatewayError(
                 ErrorKind.AUTH_UNAVAILABLE,
                 "The key cannot be checked now: the store of keys is out of reach, and this key is not known here yet.",
                 blame=Blame.OPERATOR,
                 hint="Try again shortly; the key itself may be fine.",
                 retry_after_s=2.0,
+            )
+        if text.strip().startswith(KEY_PREFIX.encode()) and not is_ours:
+            _refuse(
+                "This key has spaces around it.", "Send `Authorization: Bearer <your key>` with one space."
             )
         _refuse(
             "This key is not known here.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import unquote
 
 from tollhouse.config.snapshot import Upstream
 from tollhouse.core.errors import GatewayError, invalid_request
@@ -27,7 +28,8 @@ _NOT_PASSED: Final = frozenset(
         b"accept-encoding", b"api-key", b"authorization", b"connection", b"content-length", b"cookie", b"expect",
         b"forwarded", b"host", b"keep-alive", b"openai-organization", b"openai-project", b"origin",
         b"proxy-authorization", b"proxy-connection", b"referer", b"te", b"trailer", b"transfer-encoding", b"upgrade",
-        b"via", b"x-api-key", b"x-goog-api-key", b"x-real-ip",
+        b"via", b"x-api-key", b"x-goog-api-key", b"x-http-method-override",
+        b"x-original-url", b"x-real-ip", b"x-rewrite-url",
     ]
 )  # fmt: skip
 """Connection-bound, credential-bearing or caller-revealing: not even the passthrough door carries these."""
@@ -100,11 +102,14 @@ def pass_through(
 
 
 def _check_path(path: str) -> None:
-    plain = path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("\\", "/")
-    segments = plain.split("/")
-    if ".." in segments or "." in segments or "" in segments[:-1]:
-        raise _bad_path()
+    """Neither as it stands nor however often it is decoded may a segment be empty or dots, parameters aside."""
     if any(not 0x21 <= ord(letter) <= 0x7E for letter in path):
+        raise _bad_path()
+    plain, decoded = "", path
+    while decoded != plain:
+        plain, decoded = decoded, unquote(decoded)
+    segments = [segment.partition(";")[0] for segment in plain.replace("\\", "/").split("/")]
+    if ".." in segments or "." in segments or "" in segments[:-1]:
         raise _bad_path()
 
 

@@ -59,6 +59,7 @@ def house(book: Book, *, with_keys: bool = True) -> House:
     keyring = Keyring(PEPPER)
     if with_keys:
         keyring.learn([VirtualKey(id="k", name="k", digest=key_digest(PEPPER, KEY), routes=("*",))])
+        keyring.set_loaded()
 
     def report(request_id: str, defect: BaseException) -> None:
         raise AssertionError(f"a defect in {request_id}") from defect

@@ -13,7 +13,7 @@ from tollhouse.surface.http.server import is_from_here
 from tollhouse.surface.http.wire_request import WireRequest
 
 CLOSED = [(method, path) for path, (method, _) in DOORS.items()] + [
-    (method or "DELETE", path + "up/x") for path, method, _ in PREFIXES
+    (method, path + "up/x") for path, methods, _ in PREFIXES for method in methods.split(", ")
 ]
 
 

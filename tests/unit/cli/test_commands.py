@@ -165,6 +165,19 @@ def test_wrong_key_command_says_why(
     assert expected in complaint(capsys, "keys", *arguments, "--config", config, status=status)
 
 
+def test_key_that_cannot_be_shown_is_revoked_again(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout.write", full)
+        assert run(["keys", "create", "--name", "lost", "--config", str(config)]) == 3
+    keys = json.loads(said(capsys, "keys", "list", "--json", "--config", config))
+    assert {key["name"]: key["state"] for key in keys} == {"declared": "active", "lost": "revoked"}
+
+
 # -- the book
 
 

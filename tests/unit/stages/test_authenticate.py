@@ -22,6 +22,7 @@ NOW = 1_800_000_000.0
 def keyring(*keys: VirtualKey, is_fresh: bool = True) -> Keyring:
     ring = Keyring(PEPPER)
     ring.learn(keys)
+    ring.set_loaded()
     ring.set_freshness(is_fresh=is_fresh)
     return ring
 
@@ -81,6 +82,22 @@ def test_unknown_key_is_503_while_the_store_cannot_be_asked() -> None:
     unknown = {b"x-api-key": virtual_key_text(bytes(32)).encode()}
     assert refusal(keyring(made(), is_fresh=False), unknown).kind is ErrorKind.AUTH_UNAVAILABLE
     assert refusal(keyring(made(), is_fresh=True), unknown).kind is ErrorKind.UNAUTHENTICATED
+
+
+def test_nobody_is_told_that_a_key_is_unknown_before_the_keys_have_arrived() -> None:
+    declared = VirtualKey(
+        id="cfg-ci", name="ci", digest=hashlib.sha256(b"mine").hexdigest(), scheme="sha256", routes=("*",)
+    )
+    ring = Keyring(PEPPER)
+    ring.learn([declared])
+    assert not ring.is_loaded
+    assert authenticate({b"x-api-key": b"mine"}, ring, NOW).key_id == "cfg-ci"
+    for unknown in (b"imported-perhaps", TEXT.encode()):
+        assert refusal(ring, {b"x-api-key": unknown}).kind is ErrorKind.AUTH_UNAVAILABLE
+
+
+def test_spaces_around_a_key_are_named() -> None:
+    assert "spaces" in refusal(keyring(made()), {b"authorization": b"Bearer  " + TEXT.encode()}).message
 
 
 def test_known_key_is_let_in_while_the_store_cannot_be_asked() -> None:

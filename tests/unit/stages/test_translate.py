@@ -59,6 +59,14 @@ def test_passthrough_path_never_leaves_the_base_url(path: str) -> None:
     assert "//" not in seen
 
 
+@pytest.mark.parametrize(
+    "path", ["..;/x", "a/%252e%252e/b", "a/%25252e%25252e/b", "a;x/..;y/b", "%2e;/a", "a/%5c../b"]
+)
+def test_passthrough_path_hides_no_dots(path: str) -> None:
+    with pytest.raises(GatewayError):
+        pass_through("GET", path, "", {}, b"", UPSTREAM)
+
+
 @pytest.mark.parametrize("path", ["a b", "a\r\nb", "ä", "a\x00"])
 def test_passthrough_path_is_plain_ascii(path: str) -> None:
     with pytest.raises(GatewayError):

@@ -17,6 +17,8 @@ from tollhouse.adapters.journal.locks import LOCK_SUFFIX, hold
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import AttemptIntent, AuthEvent, Settlement
 
+_LOOK_S: Final = 1.0
+"""How often it is seen whether the segment is still in the folder."""
 _RETRY_S: Final = 0.5
 _MAX_KEPT_BYTES: Final = 16 << 20
 _SHARE: Final = 16
@@ -70,6 +72,7 @@ class FileJournal:
         self._queue_bytes = 0
         self._flushing: asyncio.Handle | None = None
         self._blocked: str | None = None
+        self._look_at = 0.0
         self._is_closed = False
         self._executor = ThreadPoolExecutor(1, "journal-sync") if is_power_safe else None
         self._unsynced: list[Waiter] = []
@@ -110,6 +113,11 @@ class FileJournal:
             self.dropped += 1
             return
         self._enqueue(asyncio.get_running_loop(), framed, None)
+
+    @property
+    def blocked(self) -> str | None:
+        """Why nothing may be spent now; None while all is well."""
+        return self._blocked
 
     def close(self) -> None:
         """See `ports.journal.Journal`. Whoever still waits is answered; closing twice is harmless."""
@@ -155,7 +163,11 @@ class FileJournal:
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self._flushing = None
-        self._blocked = self._write_out(loop.time())
+        now = loop.time()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_S
+            self._appender.look()
+        self._blocked = self._write_out(now)
         if self._blocked is not None:
             self._flushing = loop.call_later(_RETRY_S, self._flush, loop)
         elif self._executor is not None:

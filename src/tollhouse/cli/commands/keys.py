@@ -54,15 +54,37 @@ def create_key(
     name, expires_s = _checked(name), _seconds(expires) if expires is not None else None
     with open_house(settings.config, settings.environment) as house:
         key, text = house.create_key(name=name, routes=route or (), team=team, expires_s=expires_s)
-        _tell(house.refresh())
-    if json:
+        is_taken_over = house.refresh()
+        try:
+            _show(key, text, as_json=json)
+        except OSError as error:
+            house.store.revoke_key(key.id, time.time())
+            house.refresh()
+            raise CommandFailed(
+                ExitStatus.ENVIRONMENT,
+                f"The key could not be shown ({error}), so it was revoked again.",
+                "Try again.",
+            ) from error
+    return _confirmed(is_taken_over)
+
+
+def _show(key: VirtualKey, text: str, *, as_json: bool) -> None:
+    if as_json:
         document(_Created(id=key.id, key=text))
-    else:
-        line(f"id   {key.id}")
-        line(f"key  {text}")
-        line("Keep the key now: it is shown once, and only its digest is stored.")
-        if not key.routes:
-            complain("note: without --route this key may use no route at all")
+        return
+    line(f"id   {key.id}")
+    line(f"key  {text}")
+    line("Keep the key now: it is shown once, and only its digest is stored.")
+    if not key.routes:
+        complain("note: without --route this key may use no route at all")
+
+
+def _confirmed(is_taken_over: bool | None) -> ExitStatus:  # noqa: FBT001 - three answers of one question
+    """What a change counts for when the running house has, or has not, said that it took it over."""
+    if is_taken_over is False:
+        complain("tollhouse: the change is in the store, but the running house has not confirmed it.")
+        complain("    It takes it over as soon as it can; look at its log, or restart it.")
+        return ExitStatus.ENVIRONMENT
     return ExitStatus.DONE
 
 
@@ -124,14 +146,9 @@ def revoke_key(id: str, /, *, config: Path | None = None) -> int:  # noqa: A002 
             raise CommandFailed(
                 ExitStatus.WRONG, f"There is no key {id!r}.", "`tollhouse keys list` shows them."
             )
-        _tell(house.refresh())
+        is_taken_over = house.refresh()
     line(f"revoked {key.id} ({key.name}) at {instant(key.revoked_at)}")
-    return ExitStatus.DONE
-
-
-def _tell(refreshed: bool | None) -> None:  # noqa: FBT001 - three answers of one question
-    if refreshed is False:
-        complain("note: the running house did not confirm in time; it takes the change over within seconds")
+    return _confirmed(is_taken_over)
 
 
 def _checked(name: str) -> str:

@@ -15,7 +15,7 @@ from tollhouse.wire.sse import Event, FrameSplitter, FrameTooLong, NotAnEventStr
 from .choices import choice_error, finish_reason_of
 from .loose_json import DECODE_FAULTS, decode_loosely
 from .upstream_errors import in_band_error, not_an_answer
-from .upstream_words import summary
+from .upstream_words import outline
 from .usage import usage_of
 
 LONGEST_FRAME_BYTES: Final = 4 * 1024 * 1024
@@ -226,7 +226,7 @@ def _decoded_loosely(text: bytes) -> _Chunk:
     try:
         value = decode_loosely(text)
     except DECODE_FAULTS:
-        raise not_an_answer(f"sent an event that is not JSON but {summary(text)}") from None
+        raise not_an_answer(f"sent an event that is not JSON but {outline(text)}") from None
     if not isinstance(value, dict):
         raise not_an_answer("sent an event that is no JSON object")
     return _Chunk(choices=value.get("choices"), usage=value.get("usage"), error=value.get("error"))
@@ -257,4 +257,4 @@ def _no_event_stream(text: bytes, line: bytes) -> GatewayError:
             continue
         if isinstance(value, dict) and value.get("error"):
             return in_band_error(value)
-    return not_an_answer(f"sent {summary(text)} in the place of an event")
+    return not_an_answer(f"sent {outline(text)} in the place of an event")

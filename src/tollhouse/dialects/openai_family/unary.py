@@ -13,7 +13,7 @@ from tollhouse.wire.json_scan import JsonFault, check_utf8
 from .choices import choice_error, finish_reason_of
 from .loose_json import DECODE_FAULTS, no_constant
 from .upstream_errors import in_band_error, not_an_answer
-from .upstream_words import summary
+from .upstream_words import outline
 from .usage import usage_of
 
 
@@ -63,7 +63,7 @@ def _answer(body: bytes) -> _Answer:
     except msgspec.ValidationError as error:
         raise not_an_answer(f"answered with JSON of another shape ({error})") from None
     except (JsonFault, *DECODE_FAULTS):
-        raise not_an_answer(f"answered 200 with {summary(body)} instead of JSON") from None
+        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
     if answer.error:
         raise in_band_error(answer.error)
     return answer

@@ -62,18 +62,24 @@ def words_of(thing: object) -> Words:
 
 
 def summary(body: bytes) -> str:
-    """What came instead of JSON, in a few words that fit into a sentence."""
+    """What came instead of JSON, in a few words that fit into a sentence. For errors: it quotes what was said."""
+    text = body.strip()
+    if not text or text[:1] == b"<":
+        return outline(body)
+    return f"the text {_clean(text[: 4 * _LONGEST_EXCERPT].decode('utf-8', 'replace'), _LONGEST_EXCERPT)!r}"
+
+
+def outline(body: bytes) -> str:
+    """The same without its words, but for a page's title: what may be part of an answer belongs to the caller alone."""
     text = body.strip()
     if not text:
         return "an empty body"
-    if text[:1] == b"<":
-        title = _TITLE.search(text[:10_000])
-        return (
-            f"a page titled {_clean(title[1].decode('utf-8', 'replace'), 100)!r}"
-            if title
-            else "a page of markup"
-        )
-    return f"the text {_clean(text[: 4 * _LONGEST_EXCERPT].decode('utf-8', 'replace'), _LONGEST_EXCERPT)!r}"
+    if text[:1] != b"<":
+        return f"a text of {len(text)} bytes"
+    title = _TITLE.search(text[:10_000])
+    if title is None:
+        return "a page of markup"
+    return f"a page titled {_clean(title[1].decode('utf-8', 'replace'), 100)!r}"
 
 
 def _message(said: object) -> str:

@@ -29,10 +29,13 @@ class _Counts:
         value = among.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        if isinstance(value, bool) or not isinstance(value, int | float):
             self.is_doubtful = True
             return None
-        return self.at_most(self.at_least_zero(value), _MOST_TOKENS)
+        if value > _MOST_TOKENS or value != value // 1:
+            self.is_doubtful = True  # and what it should have been, nobody knows
+            return None
+        return self.at_least_zero(value)
 
     def at_least_zero(self, value: float) -> int:
         if value < 0:

@@ -67,7 +67,7 @@ class WatchedStream:
         self._is_ended = False
         self._progress = 0
         self.status = answer.status
-        self.headers = carried(answer)
+        self.headers = carried(answer, binding)
         self.reading = Reading()
         self.salvage = b""
 
@@ -167,7 +167,7 @@ class RawAnswer:
         self._clock = clock
         self._passage = passage
         self.status = answer.status
-        self.headers: HeaderList = [(n, v) for n, v in answer.headers if n not in _NOT_CARRIED]
+        self.headers = carried_through(answer, binding)
         self.reading = Reading()
         self.salvage = b""
 
@@ -196,9 +196,18 @@ def header(answer: Answer, name: bytes) -> bytes | None:
     return None
 
 
-def carried(answer: Answer) -> HeaderList:
+def carried(answer: Answer, binding: Binding) -> HeaderList:
     """The headers of an answer that may reach the caller."""
-    return [(name, value) for name, value in answer.headers if name in _CARRIED]
+    return [(name, value) for name, value in answer.headers if name in _CARRIED and _is_clean(value, binding)]
+
+
+def carried_through(answer: Answer, binding: Binding) -> HeaderList:
+    """The same for the passthrough door."""
+    return [(n, v) for n, v in answer.headers if n not in _NOT_CARRIED and _is_clean(v, binding)]
+
+
+def _is_clean(value: bytes, binding: Binding) -> bool:
+    return binding.secret is None or binding.secret.reveal().encode() not in value
 
 
 def is_event_stream(answer: Answer) -> bool:
@@ -258,15 +267,35 @@ def explained(error: TransportError, upstream: Upstream) -> GatewayError:
 
 
 def scrubbed(error: GatewayError, secret: Secret | None) -> GatewayError:
-    """The same error without our credential, should the upstream have repeated it."""
+    """The same error without our credential, wherever the upstream has repeated it."""
     if secret is None:
         return error
     value = secret.reveal()
-    if value in error.message:
-        error.message = error.message.replace(value, "***")
-    theirs = error.upstream.error if error.upstream is not None else None
-    if theirs is not None:
-        for name, text in theirs.items():
-            if isinstance(text, str) and value in text:
-                theirs[name] = text.replace(value, "***")
+    error.message = error.message.replace(value, "***")
+    error.param = error.param.replace(value, "***") if error.param is not None else None
+    fault = error.upstream
+    if fault is not None:
+        if fault.retry_after is not None and value in fault.retry_after:
+            fault.retry_after = None
+        fault.error = (
+            {key: _without(item, value) for key, item in fault.error.items()} if fault.error else None
+        )
     return error
+
+
+def _without(item: object, value: str) -> object:
+    """A decoded JSON value with the text taken out of every string in it."""
+    match item:
+        case str():
+            return item.replace(value, "***")
+        case list():
+            return [_without(part, value) for part in item]
+        case dict():
+            return {key: _without(part, value) for key, part in item.items()}
+        case _:
+            return item
+
+
+def without_secret(body: bytes, secret: Secret | None) -> bytes:
+    """A body with our credential taken out."""
+    return body if secret is None else body.replace(secret.reveal().encode(), b"***")

@@ -16,7 +16,7 @@ from tollhouse.core.exchange import AttemptIntent, Outcome
 from tollhouse.core.passage import Attempt, Passage
 from tollhouse.core.routing import Candidate, Plan, Timeouts
 from tollhouse.ports.clock import Clock
-from tollhouse.ports.dialect import ClientCall, Dialect
+from tollhouse.ports.dialect import ClientCall, Dialect, Reading
 from tollhouse.ports.journal import Journal
 from tollhouse.ports.opened import Live, Whole
 from tollhouse.ports.transport import Answer, Phase, Transport, TransportError, UpstreamRequest
@@ -26,6 +26,7 @@ from .answers import (
     RawAnswer,
     WatchedStream,
     carried,
+    carried_through,
     check_plain,
     explained,
     header,
@@ -34,6 +35,7 @@ from .answers import (
     looks_like_events,
     read_whole,
     scrubbed,
+    without_secret,
 )
 from .next_step import Failure, next_step
 
@@ -78,6 +80,9 @@ class Dispatcher:
             outcome: Whole | Live | Failure
             try:
                 outcome = await self._attempt(plan, call, dialect, binding, request, passage)
+            except Exception:
+                self._end(attempt, Outcome.INTERNAL, estimated=True)
+                raise
             except BaseException:
                 self._end(attempt, Outcome.CLIENT_GONE, estimated=True)
                 raise
@@ -100,24 +105,35 @@ class Dispatcher:
         passage: Passage,
         timeouts: Timeouts,
         deadline: float,
-    ) -> Live:
-        """One call to a provider's own path; its answer goes out as it is. Never repeated. Raises: GatewayError."""
+    ) -> Whole | Live:
+        """One call to a provider's own path; its answer goes out as it is, or whole where it is an error, which may
+        repeat our credential. Never repeated. Raises: GatewayError."""
         binding = self._bindings[candidate.deployment.provider]
         attempt = await self._begin(passage, candidate)
         started = self._clock.monotonic()
+        answer: Answer | None = None
+        is_handed_on = False
         try:
             answer = await self._transport.open(binding.target, request, timeouts, deadline)
+            attempt.status = answer.status
+            if answer.status < 400:
+                is_handed_on = True
+                return RawAnswer(answer, binding, timeouts, self._clock, passage)
+            answer.expect(ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + timeouts.idle_s)
+            body = without_secret(await read_whole(answer, _LARGEST_ERROR_BYTES, binding), binding.secret)
+            headers = carried_through(answer, binding)
+            return Whole(status=answer.status, headers=headers, body=body, reading=Reading())
         except TransportError as error:
             failure = Failure(error=explained(error, binding.upstream), phase=error.phase)
             self._note_failure(attempt, failure)
             raise failure.error from error
-        except BaseException:
+        except asyncio.CancelledError:
             self._end(attempt, Outcome.CLIENT_GONE, estimated=True)
             raise
         finally:
             passage.upstream_s += self._clock.monotonic() - started
-        attempt.status = answer.status
-        return RawAnswer(answer, binding, timeouts, self._clock, passage)
+            if answer is not None and not is_handed_on:
+                answer.close()
 
     async def _begin(self, passage: Passage, candidate: Candidate) -> Attempt:
         clock = self._clock
@@ -150,13 +166,15 @@ class Dispatcher:
         is_handed_on = False
         try:
             answer = await self._transport.open(binding.target, request, timeouts, plan.deadline)
-            if answer.status != 200:
+            if not 200 <= answer.status < 300:
                 return await self._refused(answer, dialect, binding, timeouts)
             check_plain(answer, binding)
             if not call.is_stream:
                 body = await read_whole(answer, _LARGEST_ANSWER_BYTES, binding)
                 reading = dialect.tap_unary(body)
-                return Whole(status=200, headers=carried(answer), body=body, reading=reading)
+                return Whole(
+                    status=answer.status, headers=carried(answer, binding), body=body, reading=reading
+                )
             stream = WatchedStream(answer, dialect.tap_stream(call), binding, timeouts, clock, passage)
             if not is_event_stream(answer):
                 await self._expect_events(answer, stream, dialect, binding)

@@ -24,9 +24,10 @@ DOORS: Final = {
 
 PREFIXES: Final = (
     ("/v1/models/", "GET", _MODELS),
-    ("/passthrough/", None, _PASSTHROUGH),
+    ("/passthrough/", "GET, POST, PUT, PATCH, DELETE", _PASSTHROUGH),
 )
-"""Paths that go on; None takes every method."""
+"""Paths that go on, with their methods. TRACE is among no door's: it makes a server repeat a request's headers, and the
+one that goes upstream carries the provider's key."""
 
 OPEN_DOORS: Final = ("/healthz", "/readyz", "/metrics")
 """The only paths that ask for no key; all by GET."""
@@ -43,13 +44,13 @@ def find_door(method: str, path: str) -> tuple[Door | None, str | None]:
         return (door, None) if takes(method, allowed) else (None, allowed)
     for prefix, only, door in PREFIXES:
         if path.startswith(prefix):
-            return (door, None) if only is None or takes(method, only) else (None, only)
+            return (door, None) if takes(method, only) else (None, only)
     return None, None
 
 
 def takes(method: str, allowed: str) -> bool:
-    """Whether a door for one method takes another: HEAD is GET without the body (RFC 9110, 9.3.2)."""
-    return method == allowed or (method == "HEAD" and allowed == "GET")
+    """Whether a door for some methods takes another: HEAD is GET without the body (RFC 9110, 9.3.2)."""
+    return ("GET" if method == "HEAD" else method) in allowed.split(", ")
 
 
 def no_such_door(method: str, path: str, allowed: str | None) -> GatewayError:

@@ -199,7 +199,7 @@ def test_a_last_done_without_its_empty_line_is_taken_and_given_out_at_the_end() 
         ([chunk("a"), frame({"choices": [1]})], "no object"),
         ([chunk("a"), b"<html><title>502</title></html>"], "titled '502'"),
         ([chunk("a"), b"<html>\n\n</html>\n\n"], "markup"),
-        ([chunk("a"), b"upstream connect error: reset"], "upstream connect error"),
+        ([chunk("a"), b"upstream connect error: reset"], "a text of 29 bytes"),
         ([chunk("a"), b'{"choices":[]}'], "in the place of an event"),
         ([chunk("a"), b'data: {"a":"' + b"x" * LONGEST_FRAME_BYTES], "more than"),
     ],

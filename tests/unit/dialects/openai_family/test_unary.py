@@ -73,7 +73,7 @@ def test_an_answer_passes_when_a_model_stopped_in_the_middle_of_an_emoji() -> No
         (b"", "an empty body"),
         (b"<!DOCTYPE html><html><title>502 Bad\nGateway</title><body>secret", "502 Bad\\nGateway"),
         (b"<html><body>no title", "markup"),
-        (b"upstream \x07connect error", "upstream  connect error"),
+        (b"upstream \x07connect error", "a text of 23 bytes"),
         (json.dumps(ANSWER).encode()[:-9], "instead of JSON"),
         (b'{"choices":[NaN]}', "instead of JSON"),
         (b'{"choices":[{"finish_reason":"\xff"}]}', "instead of JSON"),
