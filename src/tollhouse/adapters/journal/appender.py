@@ -54,11 +54,6 @@ class SegmentAppender:
         """Write to this segment no more: the next append begins another."""
         self._is_spoilt = True
 
-    def look(self) -> None:
-        """Is the segment still in its folder? Nobody will read what is written to one that was taken away."""
-        if self._fd is not None and os.fstat(self._fd).st_nlink == 0:
-            self._is_spoilt = True
-
     def sync_job(self) -> Callable[[], None]:
         """A call for another thread that returns when all that has been appended so far survives a power cut."""
         fds = [*self._retired, *([] if self._fd is None else [self._fd])]

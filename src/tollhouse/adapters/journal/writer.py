@@ -18,7 +18,8 @@ from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import AttemptIntent, AuthEvent, Settlement
 
 _LOOK_S: Final = 1.0
-"""How often it is seen whether the segment is still in the folder."""
+"""How often it is seen whether the folder is still there."""
+_ORPHAN: Final = "its folder was taken away; restart the house"
 _RETRY_S: Final = 0.5
 _MAX_KEPT_BYTES: Final = 16 << 20
 _SHARE: Final = 16
@@ -73,6 +74,8 @@ class FileJournal:
         self._flushing: asyncio.Handle | None = None
         self._blocked: str | None = None
         self._look_at = 0.0
+        self._is_orphan = False
+        """Somebody removed the folder under us: nobody would ever read what is written."""
         self._is_closed = False
         self._executor = ThreadPoolExecutor(1, "journal-sync") if is_power_safe else None
         self._unsynced: list[Waiter] = []
@@ -166,7 +169,7 @@ class FileJournal:
         now = loop.time()
         if now >= self._look_at:
             self._look_at = now + _LOOK_S
-            self._appender.look()
+            self._is_orphan = os.fstat(self._lock_fd).st_nlink == 0
         self._blocked = self._write_out(now)
         if self._blocked is not None:
             self._flushing = loop.call_later(_RETRY_S, self._flush, loop)
@@ -181,7 +184,9 @@ class FileJournal:
         queue, self._queue, self._queue_bytes = self._queue, [], 0
         if not queue:
             return None
-        reason = None if now is None else self._why_full(self._max_bytes + self._max_bytes // _SHARE, now)
+        reason = _ORPHAN if self._is_orphan else None
+        if reason is None and now is not None:
+            reason = self._why_full(self._max_bytes + self._max_bytes // _SHARE, now)
         count = 0
         if reason is None:
             frames = [framed for framed, _ in queue]
