@@ -20,6 +20,19 @@ from .exit_status import CommandFailed, ExitStatus
 from .output import complain, problems
 
 _COMMANDS: Final = "tollhouse.cli.commands"
+_ABOUT: Final = {
+    "serve": "Open the house: serve until SIGTERM or Ctrl-C.",
+    "check": "Check a configuration file: all problems at once, with path and line.",
+    "keys": "Virtual keys: create, list, revoke.",
+    "keys create": "Make a virtual key. Its text is shown now and never again.",
+    "keys list": "All virtual keys, never their text.",
+    "keys revoke": "Revoke a key for good.",
+    "requests": "The book: exchanges, newest first, with their attempts.",
+    "usage": "Requests and tokens, summed up by key, team, route, provider or day.",
+    "mock": "Run the scripted mock provider alone.",
+    "doctor": "Look at everything a house needs, and say the cure for what is missing.",
+}
+"""One line a verb, told without loading the verb."""
 
 
 def build() -> App:
@@ -31,14 +44,14 @@ def build() -> App:
         version_flags=["--version"],
         result_action="return_value",
     )
-    app.command(f"{_COMMANDS}.serve:serve", name="serve")
-    app.command(f"{_COMMANDS}.check:check", name="check")
-    keys = App(name="keys", help="Virtual keys: create, list, revoke.", result_action="return_value")
+    for verb in ("serve", "check"):
+        app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb, help=_ABOUT[verb])
+    keys = App(name="keys", help=_ABOUT["keys"], result_action="return_value")
     for verb, function in (("create", "create_key"), ("list", "list_keys"), ("revoke", "revoke_key")):
-        keys.command(f"{_COMMANDS}.keys:{function}", name=verb)
+        keys.command(f"{_COMMANDS}.keys:{function}", name=verb, help=_ABOUT[f"keys {verb}"])
     app.command(keys)
     for verb in ("requests", "usage", "mock", "doctor"):
-        app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb)
+        app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb, help=_ABOUT[verb])
     return app
 
 
