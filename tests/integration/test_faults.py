@@ -198,7 +198,7 @@ def test_stream_that_cannot_begin_raises_like_a_unary_call(
 def test_stream_that_breaks_raises_after_what_came_before(
     house: House, client: OpenAI, upstream: ScriptedUpstream, script: Script
 ) -> None:
-    upstream.script(**script)
+    upstream.script(chunk_delay_s=0.05, **script)  # so that the first words are on their way before the fault
     text, ended = "", False
     with pytest.raises(openai.APIError) as caught:
         for chunk in ask(client, stream=True):

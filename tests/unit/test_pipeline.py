@@ -258,6 +258,13 @@ def test_stream_that_breaks_sends_what_came_and_then_the_error() -> None:
     assert (world.row.outcome, world.row.error) == (Outcome.UPSTREAM_ERROR, "upstream_invalid_response")
 
 
+def test_stream_that_fails_within_its_first_read_is_a_status() -> None:
+    world = World(stream(FRAMES[0] + b'data: {"error": {"message": "overloaded", "code": 503}}\n\n'))
+    reply = run(world, FakeRequest(body(stream=True)))
+    assert (reply.status, reply.error["code"]) == (502, "upstream_unavailable")
+    assert world.row.outcome is Outcome.UPSTREAM_ERROR
+
+
 def test_last_event_without_its_empty_line_still_goes_out() -> None:
     whole = b"".join(FRAMES)
     reply = run(World(stream(whole[:-1])), FakeRequest(body(stream=True)))
