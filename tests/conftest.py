@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from house import House
+
 _RECORDINGS = {"corpus": "TOLLHOUSE_CORPUS", "judge": "TOLLHOUSE_JUDGE"}
 """Tests that need what lies outside the project, and the variable that says where."""
 
@@ -53,6 +55,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(
             f"not run: the tests marked `{name}`; set {variable} to the folder they need", yellow=True
         )
+
+
+def pytest_sessionfinish() -> None:
+    """Houses of tests that failed are still open."""
+    for house in House.started:
+        if house.is_running:
+            house.kill()
 
 
 _connect = socket.socket.connect

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tollhouse.testing import CanaryScanner
 
@@ -53,6 +53,9 @@ def free_port() -> int:
 class House:
     """`tollhouse serve` and the commands beside it."""
 
+    started: ClassVar[list[House]] = []
+    """All of this test process: a test that fails leaves its house to the end of the run, which stops it."""
+
     def __init__(self, folder: Path, config: str, env: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.config = folder / "tollhouse.yaml"
@@ -76,6 +79,7 @@ class House:
                 env=self.env,
                 start_new_session=True,
             )
+        House.started.append(self)
         self.url = self._wait_for_event("ready", start)["address"]
 
     def _wait_for_event(self, name: str, start: int, patience_s: float = 30.0) -> dict[str, Any]:
@@ -113,6 +117,10 @@ class House:
         status = self._process.wait(30)
         assert CanaryScanner({"provider key": PROVIDER_KEY}).scan_tree(self.folder) == []
         return status
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """kill -9 for every process of the house at once."""
