@@ -118,6 +118,11 @@ class House:
         assert CanaryScanner({"provider key": PROVIDER_KEY}).scan_tree(self.folder) == []
         return status
 
+    def wait_killed(self) -> None:
+        """Somebody killed the keeper: collect it."""
+        assert self._process is not None
+        self._process.wait(10)
+
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None

@@ -192,6 +192,32 @@ def test_every_replacement_is_kept_like_the_first_worker(upstream: ScriptedUpstr
     assert house.stop() == 0
 
 
+def test_house_whose_keeper_was_killed_can_be_opened_again_at_once(
+    upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    house = House(tmp_path, config_text(upstream.base_url, listen=f"127.0.0.1:{free_port()}"))
+    house.start()
+    key = house.new_key("gpt")
+    (worker,) = house.worker_pids()
+    upstream.script(delay_s=3)
+    statuses: list[int] = []
+    inside = threading.Thread(target=lambda: statuses.append(house.chat(key)[0]))
+    inside.start()
+    upstream.wait_received(1)
+    os.kill(house.pid, signal.SIGKILL)
+    house.wait_killed()
+    house.start()
+    assert house.chat(key)[0] == 200
+    inside.join(30)
+    assert statuses == [200], "who was inside was served to the end"
+    end = time.monotonic() + 20
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{worker}").exists()
+    assert house.stop() == 0
+    assert [row["outcome"] for row in house.book()] == ["ok", "ok"]
+
+
 def test_change_that_the_house_cannot_confirm_is_no_success(
     upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
