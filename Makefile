@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench bench-peers docs lock clean
+.PHONY: help demo test test-slow clients conformance check format bench bench-peers docs lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,6 +36,27 @@ $(STAMPS)/dev: $(STAMPS)/test requirements/dev.txt
 	@$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The SDKs that the client tests drive, each set in an environment of its own.
+CLIENT_SETS := newest middle oldest legacy
+NPM := tests/clients/npm
+
+$(STAMPS)/clients-%: requirements/clients-%.txt | $(STAMPS)/venv
+	@echo "setting up: the $* SDKs"
+	@$(PYTHON) -m venv --clear .venvs/clients-$*
+	@.venvs/clients-$*/bin/pip install -q --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+$(STAMPS)/clients-npm: $(NPM)/package.json $(NPM)/package-lock.json | $(STAMPS)/venv
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	  { echo "The JavaScript clients need Node.js 20 or newer, with npm. On Debian, as root: apt-get install nodejs npm"; exit 1; }
+	@echo "setting up: the JavaScript SDKs"
+	@cd $(NPM) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# Both lie outside the project.
+JUDGE  ?= ../shared/conformance
+CORPUS ?= ../shared/corpus
+
 # -- verbs
 
 demo: $(STAMPS)/run  ## open a house with a built-in mock provider on 127.0.0.1:8080
@@ -46,7 +67,13 @@ test: $(STAMPS)/test  ## all tests but the slow ones, in parallel and in random 
 	@$(BIN)/python -m coverage report --skip-covered --sort=cover --fail-under=90
 
 test-slow: $(STAMPS)/test  ## the slow tests
-	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "slow and not clients" $(ARGS)
+
+clients: $(STAMPS)/test $(CLIENT_SETS:%=$(STAMPS)/clients-%) $(STAMPS)/clients-npm  ## real SDKs, oldest to newest, through a house to every kind of upstream
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m clients tests/clients $(ARGS)
+
+conformance: $(STAMPS)/run $(STAMPS)/clients-newest  ## the judge over recorded traffic, and our own cases (JUDGE=, CORPUS=)
+	@$(BIN)/python tests/conformance/run.py --judge $(JUDGE) --corpus $(CORPUS) $(ARGS)
 
 check: $(STAMPS)/dev  ## format, lint, types, import rules
 	$(BIN)/ruff format --check .
@@ -71,4 +98,4 @@ lock: $(STAMPS)/dev  ## pin what pyproject.toml asks for, with hashes and withou
 	@sh requirements/lock.sh $(BIN)
 
 clean:  ## forget everything that was made
-	rm -rf $(VENV) .venvs $(STAMPS) .demo build dist bench/out .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venvs $(NPM)/node_modules $(STAMPS) .demo build dist bench/out .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis

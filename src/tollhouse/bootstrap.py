@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tollhouse.adapters.system import MasterKeyUnusable, SystemClock, load_master_key
-from tollhouse.config.address import Listen
+from tollhouse.config.address import Listen, parse_network
 from tollhouse.config.compile import compile as compile_config
 from tollhouse.config.snapshot import Snapshot, from_wire, to_wire
 from tollhouse.config.tree import Config, references
@@ -394,14 +394,17 @@ def _raise_open_files() -> None:
 
 def assemble(boot: Boot) -> Workshop:
     """Everything a worker serves with, from the keeper's word. Runs inside the worker's loop."""
+    from tollhouse.adapters.fetch import GuardedFetcher  # noqa: PLC0415
     from tollhouse.adapters.http1 import Http1Transport  # noqa: PLC0415
     from tollhouse.adapters.journal import FileJournal  # noqa: PLC0415
     from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
+    from tollhouse.adapters.memory import MemoryRecall  # noqa: PLC0415
     from tollhouse.adapters.prometheus import PrometheusSink  # noqa: PLC0415
     from tollhouse.pipeline import House  # noqa: PLC0415
     from tollhouse.stages.account import Accountant  # noqa: PLC0415
     from tollhouse.stages.authenticate import Keyring  # noqa: PLC0415
     from tollhouse.stages.dispatch import Dispatcher  # noqa: PLC0415
+    from tollhouse.stages.translate import Workshop  # noqa: PLC0415
     from tollhouse.surface.http.connection import Limits  # noqa: PLC0415
     from tollhouse.surface.http.server import HttpServer  # noqa: PLC0415
 
@@ -417,10 +420,17 @@ def assemble(boot: Boot) -> Workshop:
         max_bytes=snapshot.journal.max_bytes,
     )
     transport = Http1Transport()
+    fetcher = GuardedFetcher(
+        transport,
+        clock,
+        allow=[parse_network(network) for network in snapshot.fetch.allow],
+        max_bytes=snapshot.fetch.max_bytes,
+        timeout_s=snapshot.fetch.timeout_s,
+    )
     metrics = PrometheusSink()
     house = House(
         snapshot=snapshot,
-        dialects=plugins.dialects,
+        workshop=Workshop(dialects=plugins.dialects, recall=MemoryRecall(clock), fetcher=fetcher),
         keyring=Keyring(Secret(boot.pepper)),
         dispatcher=Dispatcher(transport, journal, clock, _bind(snapshot, transport, boot.secrets)),
         accountant=Accountant(journal, [metrics], clock),

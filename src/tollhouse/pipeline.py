@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from tollhouse.config.snapshot import Snapshot, Upstream
+from tollhouse.config.snapshot import Snapshot
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import Outcome
 from tollhouse.core.identity import Principal
@@ -24,11 +24,11 @@ from tollhouse.core.operation import Operation
 from tollhouse.core.passage import Passage
 from tollhouse.core.routing import Candidate, Deployment
 from tollhouse.ports.clock import Clock
-from tollhouse.ports.dialect import ClientCall, Dialect
+from tollhouse.ports.dialect import Ask, ClientCall, Dialect
 from tollhouse.ports.opened import Whole
 from tollhouse.ports.reply import CallerTooSlow, Reply
 from tollhouse.ports.request import Request
-from tollhouse.ports.transport import UpstreamRequest
+from tollhouse.ports.translation import Scene
 from tollhouse.stages.account import Accountant, outcome_of
 from tollhouse.stages.admit import admit, passthrough_scope
 from tollhouse.stages.authenticate import Keyring, authenticate, presented_key
@@ -36,7 +36,7 @@ from tollhouse.stages.deliver import answer_headers, deliver_live, deliver_ours,
 from tollhouse.stages.dispatch import Dispatcher
 from tollhouse.stages.list_models import list_models
 from tollhouse.stages.route import passthrough_route, plan_route
-from tollhouse.stages.translate import endpoint_of, pass_through, translate
+from tollhouse.stages.translate import Translator, Workshop, find_way, header_text, pass_through
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,13 +44,24 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
     operation: Operation
     dialect: str
+    model: str | None = None
+    """What the path names, decoded."""
+    verb: str | None = None
+    """What the path asks for, where its last word does; such as `streamGenerateContent`."""
+    is_stream: bool | None = None
+    """Whether a stream is wanted, where the path decides."""
+
+    @property
+    def takes_key_in_query(self) -> bool:
+        """Google's oldest clients send it as `?key=`."""
+        return self.dialect.startswith("gemini_")
 
 
 class House(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an exchange meets on its way. Built once by bootstrap."""
 
     snapshot: Snapshot
-    dialects: Mapping[str, Dialect]
+    workshop: Workshop
     keyring: Keyring
     dispatcher: Dispatcher
     accountant: Accountant
@@ -62,9 +73,9 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
 async def serve(house: House, door: Door, request: Request, reply: Reply) -> None:
     """One exchange, from the head of its request to its row in the book. Raises only CancelledError."""
     passage = _accept(house, door.operation, f"{request.method} {request.path}", request.peer)
-    dialect = house.dialects[door.dialect]
+    dialect = house.workshop.dialects[door.dialect]
     try:
-        principal = _identify(house, request, passage)
+        principal = _identify(house, door, request, passage)
         match door.operation:
             case Operation.LIST_MODELS:
                 body = list_models(house.snapshot, principal, request.path)
@@ -73,7 +84,7 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
             case Operation.PASSTHROUGH:
                 await _pass_through(house, principal, request, reply, passage)
             case _:
-                await _call_model(house, principal, dialect, request, reply, passage)
+                await _call_model(house, door, principal, dialect, request, reply, passage)
         if passage.outcome is Outcome.OPEN:
             passage.outcome = Outcome.OK
     except GatewayError as error:
@@ -95,7 +106,7 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
 def refuse(house: House, error: GatewayError, reply: Reply, *, door: str, peer: str, dialect: str) -> None:
     """Answer what has no door, and write it down like everything else."""
     passage = _accept(house, Operation.UNKNOWN, door, peer)
-    _fail(error, reply, passage, house.dialects[dialect], house)
+    _fail(error, reply, passage, house.workshop.dialects[dialect], house)
     house.accountant.settle(passage)
 
 
@@ -113,31 +124,38 @@ def _accept(house: House, operation: Operation, door: str, peer: str) -> Passage
     )
 
 
-def _identify(house: House, request: Request, passage: Passage) -> Principal:
+def _identify(house: House, door: Door, request: Request, passage: Passage) -> Principal:
     log = house.accountant.authentication_log
+    query = request.query if door.takes_key_in_query else ""
     try:
-        principal = authenticate(request.headers, house.keyring, house.clock.now())
+        principal = authenticate(request.headers, house.keyring, house.clock.now(), query)
     except GatewayError as error:
-        log.note(error.kind.value, None, _hint(request.headers), request.peer)
+        log.note(error.kind.value, None, _hint(request.headers, query), request.peer)
         raise
     passage.principal = principal
     log.note("ok", principal.key_id, "", request.peer)
     return principal
 
 
-def _hint(headers: Mapping[bytes, bytes]) -> str:
+def _hint(headers: Mapping[bytes, bytes], query: str) -> str:
     try:
-        return key_hint(presented_key(headers)[:512].decode("latin-1"))
+        return key_hint(presented_key(headers, query)[:512].decode("latin-1"))
     except GatewayError:
         return ""
 
 
 async def _call_model(
-    house: House, principal: Principal, dialect: Dialect, request: Request, reply: Reply, passage: Passage
+    house: House,
+    door: Door,
+    principal: Principal,
+    dialect: Dialect,
+    request: Request,
+    reply: Reply,
+    passage: Passage,
 ) -> None:
     body = await request.body()
     passage.request_bytes = len(body)
-    call = dialect.read(body)
+    call = dialect.read(_ask(door, request, body))
     passage.model = call.model
     passage.is_stream = call.is_stream
 
@@ -146,17 +164,25 @@ async def _call_model(
         house.snapshot,
         principal,
         call.model,
-        offers=partial(_offers, house.snapshot, call, dialect),
+        offers=partial(_offers, house, call, dialect),
         draw=house.clock.draw(),
         accepted=passage.accepted,
     )
     passage.route = plan.route.name
 
-    def write(candidate: Candidate, upstream: Upstream) -> UpstreamRequest:
-        return translate(call, candidate, upstream, dialect, request.headers)
-
-    answer = await house.dispatcher.call(plan, call, dialect, passage, write)
+    translator = Translator(
+        house.workshop,
+        call,
+        dialect,
+        tenant=principal.tenant,
+        mode=plan.route.unknown_parameters,
+        scene=Scene(id=passage.id.partition("_")[2], now=int(passage.accepted_at), model=call.model),
+        verb=door.verb,
+    )
+    answer = await house.dispatcher.call(plan, call, passage, translator.cross)
     headers = answer_headers(passage, house.clock)
+    if passage.dropped:
+        headers.append((b"x-tollhouse-dropped", header_text(passage.dropped)))
     if isinstance(answer, Whole):
         deliver_whole(answer, reply, headers, passage, house.clock)
     else:
@@ -164,8 +190,21 @@ async def _call_model(
         await deliver_live(answer, reply, headers, passage, house.clock)
 
 
-def _offers(snapshot: Snapshot, call: ClientCall, dialect: Dialect, deployment: Deployment) -> bool:
-    return endpoint_of(snapshot.providers[deployment.provider], call.operation, dialect.name) is not None
+def _ask(door: Door, request: Request, body: bytes) -> Ask:
+    return Ask(
+        operation=door.operation,
+        body=body,
+        path_model=door.model,
+        path_stream=door.is_stream,
+        query=request.query,
+        headers=request.headers,
+    )
+
+
+def _offers(house: House, call: ClientCall, dialect: Dialect, deployment: Deployment) -> bool:
+    upstream = house.snapshot.providers[deployment.provider]
+    candidate = Candidate(deployment=deployment, model=deployment.model)
+    return find_way(upstream, candidate, call.operation, dialect, house.workshop.dialects) is not None
 
 
 async def _pass_through(

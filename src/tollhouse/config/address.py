@@ -6,7 +6,15 @@ The messages of the errors never repeat what was written, because people paste p
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Final
 
 import msgspec
@@ -67,6 +75,16 @@ def parse_proxy(text: str) -> Origin:
     if url.path or not re.search(r":[0-9]+/?\Z", text):
         raise ValueError("A proxy is a host and a port, without a path. Write http://HOST:PORT.")
     return url.origin
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """A network in CIDR notation. Raises: ValueError, saying what is wrong with it."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError(
+            "This is no network. Write it as 10.0.0.0/8 or fd00::/8, with no bits set beyond the prefix."
+        ) from None
 
 
 def is_private_looking(host: str) -> bool:

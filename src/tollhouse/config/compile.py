@@ -71,6 +71,7 @@ def compile(  # noqa: A001 - it is the word of the house
         store=_SQLITE + compiler.rooted(config.store.removeprefix(_SQLITE)),
         journal=msgspec.structs.replace(config.journal, folder=compiler.rooted(config.journal.folder)),
         observability=config.observability,
+        fetch=config.fetch,
     )
 
 
@@ -114,6 +115,7 @@ class _Compiler:
             if provider.needs_credential and written.credential is None:
                 hint = "Write `credential: env:NAME` with the name of the variable that holds it."
                 self._error(f"{path}.credential", f"{provider.title} needs a credential.", hint)
+            self._check_settings(path, written, provider)
             dialects = self._dialects(f"{path}.dialects", written, provider)
             base = self._base(f"{path}.base_url", name, written, provider)
             if base is not None:
@@ -132,10 +134,22 @@ class _Compiler:
             credential=written.credential,
             egress=Egress(ca_file=ca_file, proxy=proxy) if proxy or ca_file else None,
             dialects=dialects,
+            settings=MappingProxyType(_settings(written, provider)),
+            foreign_ids=written.foreign_ids == "forward",
         )
 
+    def _check_settings(self, path: str, written: tree.Provider, provider: Provider) -> None:
+        settings = _settings(written, provider)
+        for name in provider.settings:
+            if name not in settings:
+                self._error(f"{path}.{name}", f"{provider.title} needs a {name}.", f"Write `{name}: …`.")
+
     def _base(self, path: str, name: str, written: tree.Provider, provider: Provider) -> BaseUrl | None:
-        url = written.base_url or self._base_urls.get(name) or provider.base_url
+        url = (
+            written.base_url
+            or self._base_urls.get(name)
+            or _filled(provider.base_url_in(written.region), written, provider)
+        )
         if url is None:
             if written.kind == _HOSTED_KIND:
                 return _NOT_STARTED
@@ -173,6 +187,7 @@ class _Compiler:
                 strategy=written.strategy,
                 retry=msgspec.convert(written.retry, routing.RetryPolicy, from_attributes=True),
                 timeouts=msgspec.convert(written.timeouts, routing.Timeouts, from_attributes=True),
+                unknown_parameters=written.unknown_parameters,
             )
             self._check_deployments(path, route)
             yield name, route
@@ -188,6 +203,7 @@ class _Compiler:
                 self._error(
                     f"{place}.provider", message, _nearest(deployment.provider, self._config.providers)
                 )
+            self._check_dialect(place, deployment)
             if deployment.model == "*" and not route.is_wildcard:
                 message = "`*` forwards what the star of the route's name matched, and this name has none."
                 self._error(
@@ -196,6 +212,17 @@ class _Compiler:
             if (first := seen.setdefault(deployment.id, position)) != position:
                 message = f"The same provider and model stand in deployments[{first}]."
                 self._error(place, message, "Keep one of the two; use `weight` for shares.")
+
+    def _check_dialect(self, place: str, deployment: routing.Deployment) -> None:
+        written = self._config.providers.get(deployment.provider)
+        provider = self._plugins.get(written.kind) if written is not None else None
+        if deployment.dialect is None or provider is None or written is None:
+            return
+        offered = tuple(dict.fromkeys(endpoint.dialect for endpoint in provider.endpoints))
+        narrowed = tuple(name for name in offered if written.dialects is None or name in written.dialects)
+        if deployment.dialect not in narrowed:
+            message = f"{provider.title} does not offer the dialect {deployment.dialect!r}."
+            self._error(f"{place}.dialect", message, _nearest(deployment.dialect, narrowed))
 
     def keys(self) -> Iterator[VirtualKey]:
         """The declared keys. Warns of globs that match nothing."""
@@ -231,7 +258,24 @@ def _deployment(written: tree.Deployment) -> routing.Deployment:
         provider=written.provider,
         model=written.model,
         weight=written.weight,
+        dialect=written.dialect,
+        max_output_tokens=written.max_output_tokens,
     )
+
+
+def _settings(written: tree.Provider, provider: Provider) -> dict[str, str]:
+    """What the file gives, before what the kind has by itself."""
+    given = {name: getattr(written, name) for name in ("region", "project", "api_version")}
+    return dict(provider.setting_defaults) | {
+        name: value for name, value in given.items() if value is not None
+    }
+
+
+def _filled(url: str | None, written: tree.Provider, provider: Provider) -> str | None:
+    """A base URL with its settings; missing ones have been told of already and are stood in for."""
+    if url is None or "{" not in url:
+        return url
+    return url.format_map(dict.fromkeys(provider.settings, "unknown") | _settings(written, provider))
 
 
 def _nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:

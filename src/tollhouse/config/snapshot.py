@@ -39,6 +39,10 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """None where the origin is simply reached by name and system trust."""
     dialects: tuple[str, ...]
     """What it offers, narrowed by the configuration, in the provider's order."""
+    settings: Mapping[str, str]
+    """What the kind's paths are filled in with: `region`, `project`, `api_version`."""
+    foreign_ids: bool
+    """Whether ids of the provider's that the house has not seen go out all the same."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +66,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     journal: tree.Journal
     """With the file's folder before a relative one."""
     observability: tree.Observability
+    fetch: tree.Fetch
 
     def find(self, model: str) -> tuple[Route, str | None] | None:
         """The route for what a caller named, and what its star matched (None where the name is exact).

@@ -16,9 +16,9 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from tollhouse.core import routing
-from tollhouse.core.routing import Replay, Strategy
+from tollhouse.core.routing import Replay, Strategy, UnknownParameters
 
-from .address import parse_base_url, parse_listen, parse_proxy
+from .address import parse_base_url, parse_listen, parse_network, parse_proxy
 
 STORE_URL: Final = r"^sqlite:///(?!:memory:$)[^\x00-\x1f\x7f?#]+$"
 """What `store` must look like: a file, because several processes open it."""
@@ -87,6 +87,12 @@ Url = Annotated[
     str, Meta(max_length=2048, extra={"check": parse_base_url, "expected": "an http or https URL"})
 ]
 ProxyUrl = Annotated[str, Meta(max_length=2048, extra={"check": parse_proxy, "expected": "http://HOST:PORT"})]
+Setting = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+"""Stands in a path or a host."""
+Network = Annotated[
+    str, Meta(max_length=64, extra={"check": parse_network, "expected": "a network such as 10.0.0.0/8"})
+]
+Tokens = Annotated[int, Meta(ge=1, le=100_000_000)]
 Dialects = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
 
 
@@ -170,9 +176,24 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Dialects | None,
         Meta(description="Narrows what the upstream offers to these wire APIs, for example `[openai_chat]`."),
     ] = None
+    foreign_ids: Annotated[
+        Literal["refuse", "forward"],
+        Meta(
+            description="What becomes of the provider's ids that the house has not seen before, such as the id of an "
+            "earlier response: `refuse`, because they may be another caller's, or `forward`."
+        ),
+    ] = "refuse"
     proxy: Annotated[
         ProxyUrl | None,
         Meta(description="An HTTP proxy on the way to the provider: http://HOST:PORT, without a user."),
+    ] = None
+    region: Annotated[
+        Setting | None,
+        Meta(description="The provider's region, such as `eu-central-1`, where the kind has regions."),
+    ] = None
+    project: Annotated[Setting | None, Meta(description="The project at Google Cloud.")] = None
+    api_version: Annotated[
+        Setting | None, Meta(description="The version of Azure's API that paths name, such as `2024-10-21`.")
     ] = None
     ca_file: Annotated[
         Path | None,
@@ -181,6 +202,24 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "folder of the configuration file."
         ),
     ] = None
+
+
+class Fetch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How pictures and documents that requests name by URL are fetched, for upstreams that take bytes only."""
+
+    allow: Annotated[
+        tuple[Network, ...],
+        Meta(
+            max_length=100,
+            description="Networks that may be fetched from although they are not public, such as `10.0.0.0/8`.",
+        ),
+    ] = ()
+    max_bytes: Annotated[
+        int, Meta(ge=1024, le=1 << 30, description="The largest file that is fetched, in bytes.")
+    ] = 20_971_520
+    timeout_s: Annotated[
+        float, Meta(gt=0, le=300, description="How long fetching one file may take, in seconds.")
+    ] = 15.0
 
 
 class Deployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,6 +240,20 @@ class Deployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Its share of the calls, relative to the others, under `strategy: weighted`.",
         ),
     ] = 1
+    dialect: Annotated[
+        Name | None,
+        Meta(
+            description="The wire API to call it by, such as `openai_responses`, where its provider offers several. "
+            "Without it the caller's own is used if it is offered, else the provider's first."
+        ),
+    ] = None
+    max_output_tokens: Annotated[
+        Tokens | None,
+        Meta(
+            description="How long an answer may be, in tokens: sent where the wire API demands a limit and the caller "
+            "named none.",
+        ),
+    ] = None
 
 
 class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -255,6 +308,15 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = Strategy.ORDERED
     retry: Annotated[Retry, Meta(description="How often a call is tried.")] = Retry()
     timeouts: Annotated[Timeouts, Meta(description="How long a call may take.")] = Timeouts()
+    unknown_parameters: Annotated[
+        UnknownParameters,
+        Meta(
+            description="What becomes of members of a request that an upstream cannot be told. `pass`: to an upstream "
+            "of the caller's own wire API they go unread; in translation what can be left out is, and is named in "
+            "`x-tollhouse-dropped`, and the call is refused where the answer would be another. `drop`: left out in "
+            "every case, and named. `strict`: the call is refused before anything is spent."
+        ),
+    ] = UnknownParameters.PASS
 
 
 class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -332,6 +394,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[Key, ...], Meta(max_length=100_000, description="Virtual keys declared by their hash.")
     ] = ()
     observability: Annotated[Observability, Meta(description="Logs and metrics.")] = Observability()
+    fetch: Annotated[Fetch, Meta(description="Getting what requests name by URL.")] = Fetch()
 
 
 def references(config: Config) -> list[tuple[str, str]]:

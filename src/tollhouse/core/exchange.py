@@ -93,6 +93,8 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     response_bytes: int = 0
     config: str = ""
     """Hash of the snapshot that decided."""
+    dropped: tuple[str, ...] = ()
+    """What of the request the upstream was not told, in the caller's words."""
 
 
 class AttemptIntent(msgspec.Struct, frozen=True, kw_only=True, tag="intent"):

@@ -36,6 +36,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     team: str | None
     routes: tuple[str, ...]
 
+    @property
+    def tenant(self) -> str:
+        """Whose what is remembered between calls is: the team's, or the key's alone."""
+        return f"team:{self.team}" if self.team is not None else f"key:{self.key_id}"
+
     def may_use(self, route: str) -> bool:
         """Whether one of the key's globs covers the route."""
         return any(fnmatchcase(route, glob) for glob in self.routes)

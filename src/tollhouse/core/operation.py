@@ -11,6 +11,8 @@ class Operation(StrEnum):
     CHAT = "chat"
     TEXT_COMPLETION = "text_completion"
     EMBEDDINGS = "embeddings"
+    COUNT_TOKENS = "count_tokens"
+    RERANK = "rerank"
     LIST_MODELS = "list_models"
     PASSTHROUGH = "passthrough"
     UNKNOWN = "unknown"

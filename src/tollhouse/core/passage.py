@@ -69,6 +69,7 @@ class Passage:
         "attempts",
         "config",
         "door",
+        "dropped",
         "error",
         "error_message",
         "finish_reason",
@@ -115,6 +116,7 @@ class Passage:
         self.status: int | None = None
         self.error: str | None = None
         self.error_message: str | None = None
+        self.dropped: tuple[str, ...] = ()
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.first_byte: float | None = None
@@ -153,6 +155,7 @@ class Passage:
             error_message=self.error_message[:_LONGEST_MESSAGE] if self.error_message is not None else None,
             attempts=tuple([attempt.record() for attempt in self.attempts]),
             usage=self.usage,
+            dropped=self.dropped,
             finish_reason=self.finish_reason,
             duration_s=now - self.accepted if now is not None else None,
             first_byte_s=self.first_byte - self.accepted if self.first_byte is not None else None,

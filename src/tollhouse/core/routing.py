@@ -39,6 +39,17 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     replay: Replay = Replay.UNTIL_HEADERS
 
 
+class UnknownParameters(StrEnum):
+    """What becomes of what a request says and an upstream cannot be told."""
+
+    PASS = "pass"
+    """To upstreams of the caller's dialect it goes unread; in translation what can be left out is, and is declared."""
+    DROP = "drop"
+    """It is left out and declared, even where the answer may be another for it."""
+    STRICT = "strict"
+    """The call is refused before anything is spent."""
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One callable thing: a model at a provider, under a credential."""
 
@@ -49,6 +60,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """The upstream's name of the model; `*` forwards what the route's star matched."""
     weight: int = 1
+    dialect: str | None = None
+    """The wire API to call it by, where several would do and the first is not wanted."""
+    max_output_tokens: int | None = None
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +73,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Strategy = Strategy.ORDERED
     retry: RetryPolicy = RetryPolicy()
     timeouts: Timeouts = Timeouts()
+    unknown_parameters: UnknownParameters = UnknownParameters.PASS
 
     @property
     def is_wildcard(self) -> bool:

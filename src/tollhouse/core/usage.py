@@ -25,7 +25,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: UsageSource = UsageSource.REPORTED
     input_uncached_tokens: int = 0
     input_cache_read_tokens: int = 0
+    input_cache_write_5m_tokens: int = 0
+    input_cache_write_1h_tokens: int = 0
     input_audio_tokens: int = 0
+    input_image_tokens: int = 0
     output_text_tokens: int = 0
     output_reasoning_tokens: int = 0
     output_audio_tokens: int = 0
@@ -33,7 +36,18 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def input_tokens(self) -> int:
         """Everything that went in, as OpenAI counts it."""
-        return self.input_uncached_tokens + self.input_cache_read_tokens + self.input_audio_tokens
+        return (
+            self.input_uncached_tokens
+            + self.input_cache_read_tokens
+            + self.input_cache_write_tokens
+            + self.input_audio_tokens
+            + self.input_image_tokens
+        )
+
+    @property
+    def input_cache_write_tokens(self) -> int:
+        """What was written to the provider's cache, whatever it is kept for."""
+        return self.input_cache_write_5m_tokens + self.input_cache_write_1h_tokens
 
     @property
     def output_tokens(self) -> int:

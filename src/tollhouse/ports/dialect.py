@@ -1,12 +1,14 @@
 """A wire API: how its requests are read and forwarded, and how its answers are watched on the way through.
 
 A dialect is pure: bytes in, bytes and values out. It keeps no state but that of the one stream a `StreamTap` watches.
+What is here serves callers and upstreams of the same dialect, byte for byte; the faces of `ports.translation` serve
+those of different ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
@@ -15,7 +17,25 @@ from tollhouse.core.operation import Operation
 from tollhouse.core.usage import Usage
 from tollhouse.wire import json_scan
 
+if TYPE_CHECKING:
+    from tollhouse.ports.translation import ChatFaces, CountFaces, EmbeddingFaces, RerankFaces
+
 Span = json_scan.Span
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What came through a door, for its dialect to read."""
+
+    operation: Operation
+    body: bytes
+    path_model: str | None = None
+    """The model, where the path names it, decoded."""
+    path_stream: bool | None = None
+    """Whether a stream is wanted, where the path says so."""
+    query: str = ""
+    """As sent, without the question mark."""
+    headers: Mapping[bytes, bytes] = {}
+    """Lower-case names."""
 
 
 class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +49,8 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     spans: Mapping[str, Span]
     """Where the values of the top-level fields lie in `body`; `{}` has a span for the object itself under ""."""
+    query: str = ""
+    headers: Mapping[bytes, bytes] = {}
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +96,18 @@ class StreamTap(Protocol):
         """What is known so far, for streams that end badly."""
 
 
+class StreamKind(msgspec.Struct, frozen=True, kw_only=True):
+    """The form streams of a dialect have on the wire."""
+
+    content_type: bytes
+    """Without parameters."""
+    accept: bytes
+    """What is written into `accept` when one is asked for."""
+
+
+EVENTS = StreamKind(content_type=b"text/event-stream", accept=b"text/event-stream")
+
+
 @runtime_checkable
 class Dialect(Protocol):
     """One wire API, seen from the caller's side and from the upstream's."""
@@ -81,18 +115,29 @@ class Dialect(Protocol):
     @property
     def name(self) -> str: ...
 
-    def read(self, body: bytes) -> ClientCall:
+    @property
+    def operations(self) -> frozenset[Operation]:
+        """What can be asked in it."""
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The top-level members of requests that its reference describes."""
+
+    def read(self, ask: Ask) -> ClientCall:
         """Judge a request. Raises: GatewayError `invalid_request`, naming the field."""
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:
         """The same request for the same dialect upstream: the caller's bytes but for the model's name and, with
         `ask_usage`, for what makes the upstream report usage at the end of a stream."""
 
-    def tap_unary(self, body: bytes) -> Reading:
+    def tap_unary(self, body: bytes, operation: Operation) -> Reading:
         """Judge a whole answer. Raises: GatewayError when it is an error, or not an answer, whatever its status."""
 
     def tap_stream(self, call: ClientCall) -> StreamTap:
         """A fresh tap; withholds the final usage frame if the call did not ask for it."""
+
+    def stream_kind(self, call: ClientCall) -> StreamKind:
+        """The form the caller expects a stream in."""
 
     def upstream_error(self, status: int, body: bytes, retry_after: str | None) -> GatewayError:
         """What the upstream's answer with an error status means, its own words kept. Total: any bytes will do."""
@@ -102,3 +147,22 @@ class Dialect(Protocol):
 
     def error_frame(self, error: GatewayError, request_id: str) -> bytes:
         """The error as this dialect's clients expect it inside a stream that has begun."""
+
+    # -- towards other dialects; None where the dialect has no such thing
+
+    @property
+    def chat(self) -> ChatFaces | None: ...
+
+    @property
+    def counting(self) -> CountFaces | None: ...
+
+    @property
+    def embedding(self) -> EmbeddingFaces | None: ...
+
+    @property
+    def ranking(self) -> RerankFaces | None: ...
+
+    def mend(self, body: bytes, issuer: str) -> bytes:
+        """A request of a conversation that other issuers have taken part in, for an upstream of this dialect:
+        signatures that `issuer` sealed are again what they were, those of others are gone, and with them what cannot
+        stand without. Only called where the body has seals (`core.seal.is_marked`)."""

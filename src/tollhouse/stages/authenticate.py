@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from typing import Final, Never
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -130,8 +131,9 @@ def _refuse(message: str, hint: str) -> Never:
     raise GatewayError(ErrorKind.UNAUTHENTICATED, message, blame=Blame.CLIENT, hint=hint)
 
 
-def presented_key(headers: Mapping[bytes, bytes]) -> bytes:
-    """The text of the pass: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`; the first that is there.
+def presented_key(headers: Mapping[bytes, bytes], query: str = "") -> bytes:
+    """The text of the pass: `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `api-key`, the first that is
+    there; where none is, `key=` of a query that may have one.
 
     Raises: GatewayError `unauthenticated` when there is none.
     """
@@ -143,13 +145,19 @@ def presented_key(headers: Mapping[bytes, bytes]) -> bytes:
             "The authorization header is not of the form `Bearer <key>`.",
             "Send `Authorization: Bearer <your key>`.",
         )
-    for name in (b"x-api-key", b"x-goog-api-key"):
+    for name in (b"x-api-key", b"x-goog-api-key", b"api-key"):
         value = headers.get(name)
         if value:
             return value
+    for field in query.split("&"):
+        if field.startswith("key=") and len(field) > 4:
+            return unquote_to_bytes(field[4:])
     _refuse("No key was sent.", "Send `Authorization: Bearer <your key>`.")
 
 
-def authenticate(headers: Mapping[bytes, bytes], keyring: Keyring, now: float) -> Principal:
-    """The principal behind a request's headers. Raises: GatewayError, see Keyring.identify."""
-    return keyring.identify(presented_key(headers), now)
+def authenticate(headers: Mapping[bytes, bytes], keyring: Keyring, now: float, query: str = "") -> Principal:
+    """The principal behind a request's head; `query` only at doors where a key may stand in it.
+
+    Raises: GatewayError, see Keyring.identify.
+    """
+    return keyring.identify(presented_key(headers, query), now)

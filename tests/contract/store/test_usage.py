@@ -56,10 +56,13 @@ def test_every_bucket_counts(store: Store) -> None:
         output_text_tokens=8,
         output_reasoning_tokens=16,
         output_audio_tokens=32,
+        input_cache_write_5m_tokens=64,
+        input_cache_write_1h_tokens=128,
+        input_image_tokens=256,
     )
     store.apply(batch(settled(1, usage=usage)))
     (row,) = store.usage("team")
-    assert (row.input_tokens, row.output_tokens) == (usage.input_tokens, usage.output_tokens) == (7, 56)
+    assert (row.input_tokens, row.output_tokens) == (usage.input_tokens, usage.output_tokens) == (455, 56)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError, UpstreamFault, invalid_request
 from tollhouse.dialects.openai_chat import DIALECT as CHAT
+from tollhouse.ports.dialect import Ask
 
 CHUNK = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[%b]}\n\n'
 HELLO = CHUNK % b'{"index":0,"delta":{"role":"assistant","content":"hello"},"finish_reason":null}'
@@ -81,7 +82,14 @@ def test_the_sdk_raises_when_the_error_comes_inside_a_stream_that_has_begun() ->
 @pytest.mark.parametrize("asks", [True, False])
 def test_the_sdk_sees_usage_exactly_when_the_caller_asked(asks: bool) -> None:
     wish = b',"stream_options":{"include_usage":true}' if asks else b""
-    tap = CHAT.tap_stream(CHAT.read(b'{"model":"m","messages":[],"stream":true' + wish + b"}"))
+    tap = CHAT.tap_stream(
+        CHAT.read(
+            Ask(
+                operation=CHAT.operation,
+                body=b'{"model":"m","messages":[],"stream":true' + wish + b"}",
+            )
+        )
+    )
     out = tap.feed(HELLO + STOP + USAGE + DONE)
     tap.end()
     with client(200, "text/event-stream", out) as house:

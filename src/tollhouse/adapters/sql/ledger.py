@@ -44,6 +44,8 @@ _GROUPS: Final = {
     "provider": ("provider",),
     "day": ("day",),
 }
+_LATER_BUCKETS: Final = ("input_cache_write_5m_tokens", "input_cache_write_1h_tokens", "input_image_tokens")
+"""Null in rows that are older than these columns, where all the others are known."""
 
 
 def _is_open(column: ColumnElement[str]) -> ColumnElement[bool]:
@@ -125,6 +127,8 @@ def usage_by(by: str, *, since: float | None) -> Select[Any]:
     columns = EXCHANGES.c
     group = [columns[name] for name in _GROUPS[by]]
     tokens_in = columns.input_uncached_tokens + columns.input_cache_read_tokens + columns.input_audio_tokens
+    for bucket in _LATER_BUCKETS:
+        tokens_in += func.coalesce(columns[bucket], 0)
     tokens_out = columns.output_text_tokens + columns.output_reasoning_tokens + columns.output_audio_tokens
     requests = func.count().label("requests")
     query = select(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from tollhouse.core.usage import Usage, UsageSource
 
 Values = dict[str, Any]
 _DAY_S: Final = 86400
+_NAMES: Final = msgspec.json.Decoder(tuple[str, ...])
 
 
 def _shared(record: type[msgspec.Struct], columns: Iterable[str], *, besides: set[str]) -> tuple[str, ...]:
@@ -24,7 +25,9 @@ def _shared(record: type[msgspec.Struct], columns: Iterable[str], *, besides: se
     return tuple(name for name in record.__struct_fields__ if name in standing and name not in besides)
 
 
-_EXCHANGE: Final = _shared(ExchangeRecord, EXCHANGES.columns.keys(), besides={"operation", "outcome"})
+_EXCHANGE: Final = _shared(
+    ExchangeRecord, EXCHANGES.columns.keys(), besides={"operation", "outcome", "dropped"}
+)
 _CALLER: Final = _shared(Caller, EXCHANGES.columns.keys(), besides=set())
 _USAGE: Final = _shared(Usage, EXCHANGES.columns.keys(), besides={"source"})
 _ATTEMPT: Final = _shared(AttemptRecord, ATTEMPTS.columns.keys(), besides={"outcome"})
@@ -38,7 +41,7 @@ _UNKNOWN_USAGE: Final = (None,) * (len(_USAGE) + 1)
 
 
 EXCHANGE_COLUMNS: Final = (
-    *_EXCHANGE, *_CALLER, "writer", "day", "operation", "outcome", "is_sent", *_USAGE, "usage_source",
+    *_EXCHANGE, *_CALLER, "writer", "day", "operation", "outcome", "is_sent", "dropped", *_USAGE, "usage_source",
 )  # fmt: skip
 """What `exchange_row` gives, in its order."""
 ATTEMPT_COLUMNS: Final = (*_ATTEMPT, "exchange_id", "outcome")
@@ -55,6 +58,7 @@ def exchange_row(record: ExchangeRecord, writer: str) -> tuple[Any, ...]:
         record.operation.value,
         record.outcome.value,
         bool(record.attempts),
+        msgspec.json.encode(record.dropped).decode() if record.dropped else None,
         *(_UNKNOWN_USAGE if usage is None else (*_of_usage(usage), usage.source.value)),
     )
 
@@ -65,15 +69,23 @@ def attempt_row(exchange_id: str, record: AttemptRecord) -> tuple[Any, ...]:
 
 def exchange_record(row: Row[Any], attempts: Sequence[AttemptRecord]) -> ExchangeRecord:
     values = row._mapping
-    source = values["usage_source"]
     return ExchangeRecord(
         **{name: values[name] for name in _EXCHANGE},
         operation=Operation(values["operation"]),
         outcome=Outcome(values["outcome"]),
         caller=Caller(**{name: values[name] for name in _CALLER}),
-        usage=None if source is None else Usage(source=UsageSource(source), **{n: values[n] for n in _USAGE}),
+        usage=_usage(values),
         attempts=tuple(attempts),
+        dropped=_NAMES.decode(values["dropped"]) if values["dropped"] else (),
     )
+
+
+def _usage(values: Mapping[Any, Any]) -> Usage | None:
+    source = values["usage_source"]
+    if source is None:
+        return None
+    # Where something is known, a bucket without a number is one that did not exist when the row was written.
+    return Usage(source=UsageSource(source), **{name: values[name] or 0 for name in _USAGE})
 
 
 def attempt_record(row: Row[Any]) -> AttemptRecord:
@@ -88,5 +100,4 @@ def key_values(key: VirtualKey, version: int) -> Values:
 
 def key_record(row: Row[Any]) -> VirtualKey:
     values = row._mapping
-    routes = msgspec.json.decode(values["routes"], type=tuple[str, ...])
-    return VirtualKey(routes=routes, **{name: values[name] for name in _KEY})
+    return VirtualKey(routes=_NAMES.decode(values["routes"]), **{name: values[name] for name in _KEY})

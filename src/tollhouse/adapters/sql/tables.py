@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The revision of the newest migration: a store that stands there needs none."""
 
 METADATA: Final = MetaData()
@@ -90,6 +90,11 @@ EXCHANGES: Final = Table(
     Column("request_bytes", BigInteger, nullable=False),
     Column("response_bytes", BigInteger, nullable=False),
     Column("config", Text, nullable=False),
+    # Columns that came later stand last, and are null in rows that are older than they.
+    Column("input_cache_write_5m_tokens", BigInteger),
+    Column("input_cache_write_1h_tokens", BigInteger),
+    Column("input_image_tokens", BigInteger),
+    Column("dropped", Text),  # a JSON array of names; null where nothing was
     Index("ix_exchanges_at", "at"),
     Index("ix_exchanges_key_id_at", "key_id", "at"),
     Index(

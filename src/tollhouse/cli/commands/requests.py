@@ -99,6 +99,7 @@ def shown(record: ExchangeRecord) -> dict[str, object]:
         "request_bytes": record.request_bytes,
         "response_bytes": record.response_bytes,
         "config": record.config,
+        "dropped": list(record.dropped),
     }
 
 
@@ -110,7 +111,10 @@ def shown_usage(usage: Usage) -> dict[str, object]:
         "output_tokens": usage.output_tokens,
         "input_uncached_tokens": usage.input_uncached_tokens,
         "input_cache_read_tokens": usage.input_cache_read_tokens,
+        "input_cache_write_5m_tokens": usage.input_cache_write_5m_tokens,
+        "input_cache_write_1h_tokens": usage.input_cache_write_1h_tokens,
         "input_audio_tokens": usage.input_audio_tokens,
+        "input_image_tokens": usage.input_image_tokens,
         "output_text_tokens": usage.output_text_tokens,
         "output_reasoning_tokens": usage.output_reasoning_tokens,
         "output_audio_tokens": usage.output_audio_tokens,

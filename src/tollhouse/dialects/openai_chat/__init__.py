@@ -1,7 +1,8 @@
 """Chat completions, `POST /chat/completions`.
 
 Source: OpenAI's API reference, https://platform.openai.com/docs/api-reference/chat, in the words of the types and
-docstrings of openai-python 3.57.0, read 2026-11-24.
+docstrings of openai-python 3.57.0, read 2026-11-24. Bodies in the shape of the Responses API, as Cursor sends them to
+this path, are taken too: see `responses_shape`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ from tollhouse.core.operation import Operation
 from tollhouse.dialects.openai_family.dialect import FamilyDialect
 from tollhouse.dialects.openai_family.request import Subject
 from tollhouse.dialects.openai_family.unary import read_choices
+
+from .faces import OpenAiChatFaces
+from .mend import mend
+from .responses_shape import as_chat
+from .spelling import NAME
 
 
 def _is_content(choice: dict[str, Any]) -> bool:
@@ -25,9 +31,17 @@ def _is_content(choice: dict[str, Any]) -> bool:
 
 
 DIALECT = FamilyDialect(
-    name="openai_chat",
+    name=NAME,
     operation=Operation.CHAT,
-    subject=Subject(name="messages", starts=b"[", wanted="a list of messages"),
+    subject=Subject(
+        name="messages",
+        starts=b"[",
+        wanted="a list of messages",
+        otherwise="input",
+        reshape=as_chat,
+    ),
     judge=read_choices,
     is_content=_is_content,
+    chat=OpenAiChatFaces(),
+    mends=mend,
 )

@@ -1,7 +1,8 @@
 """Text completions, `POST /completions`.
 
 Source: OpenAI's API reference, https://platform.openai.com/docs/api-reference/completions, in the words of the types
-and docstrings of openai-python 3.57.0, read 2026-11-24: `prompt` is required and may be null.
+and docstrings of openai-python 3.57.0, read 2026-11-24: `prompt` is required and may be null. Callers reach models that
+converse as well, by the inbound half of the faces alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from tollhouse.core.operation import Operation
 from tollhouse.dialects.openai_family.dialect import FamilyDialect
 from tollhouse.dialects.openai_family.request import Subject
 from tollhouse.dialects.openai_family.unary import read_choices
+
+from .faces import CompletionsFaces
 
 
 def _is_content(choice: dict[str, Any]) -> bool:
@@ -24,4 +27,5 @@ DIALECT = FamilyDialect(
     subject=Subject(name="prompt", starts=b'"[n', wanted="a text, a list of texts or tokens, or null"),
     judge=read_choices,
     is_content=_is_content,
+    chat=CompletionsFaces(),
 )

@@ -11,10 +11,13 @@ from tollhouse.dialects.openai_family.dialect import FamilyDialect
 from tollhouse.dialects.openai_family.request import Subject
 from tollhouse.dialects.openai_family.unary import read_embeddings
 
+from .faces import OpenAiEmbeddingFaces
+
 DIALECT = FamilyDialect(
     name="openai_embeddings",
     operation=Operation.EMBEDDINGS,
     subject=Subject(name="input", starts=b'"[', wanted="a text or a list of texts or tokens"),
     judge=read_embeddings,
     is_content=None,
+    embedding=OpenAiEmbeddingFaces(),
 )

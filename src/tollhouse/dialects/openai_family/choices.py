@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tollhouse.core.errors import GatewayError
-
-from .upstream_errors import in_band_error
+from tollhouse.dialects.ground_family.refusals import in_band_error
 
 _ENDED_IN_ERROR: Final = "error"
 """Not a finish reason of OpenAI's; OpenRouter and Mistral end a choice by it that failed."""

@@ -9,11 +9,16 @@ import msgspec
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError, error_document
 from tollhouse.core.operation import Operation
-from tollhouse.ports.dialect import ClientCall, Reading, StreamTap
+from tollhouse.dialects.ground_family.refusals import upstream_error
+from tollhouse.ports.dialect import EVENTS, Ask, ClientCall, Reading, StreamKind, StreamTap
+from tollhouse.ports.translation import ChatFaces, CountFaces, EmbeddingFaces, RerankFaces
 
 from .request import Subject, forward_request, read_request
 from .stream import FamilyTap
-from .upstream_errors import upstream_error
+
+
+def _as_it_is(body: bytes, issuer: str) -> bytes:  # noqa: ARG001 - the signature is the port's
+    return body
 
 
 class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,14 +30,24 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
     judge: Callable[[bytes], Reading]
     """Reads a whole answer; raises GatewayError when it is none."""
     is_content: Callable[[dict[str, Any]], bool] | None
+    chat: ChatFaces | None = None
+    embedding: EmbeddingFaces | None = None
+    counting: CountFaces | None = None
+    ranking: RerankFaces | None = None
+    mends: Callable[[bytes, str], bytes] = _as_it_is
+    """See ports.dialect.Dialect.mend."""
 
-    def read(self, body: bytes) -> ClientCall:
-        return read_request(body, self.operation, self.subject, streams=self.is_content is not None)
+    @property
+    def operations(self) -> frozenset[Operation]:
+        return frozenset([self.operation])
+
+    def read(self, ask: Ask) -> ClientCall:
+        return read_request(ask, self.operation, self.subject, streams=self.is_content is not None)
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:
         return forward_request(call, model, ask_usage=ask_usage)
 
-    def tap_unary(self, body: bytes) -> Reading:
+    def tap_unary(self, body: bytes, operation: Operation) -> Reading:  # noqa: ARG002 - there is only one
         return self.judge(body)
 
     def tap_stream(self, call: ClientCall) -> StreamTap:
@@ -45,6 +60,9 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
             )
         return FamilyTap(withholds_usage=not call.asks_usage, is_content=self.is_content)
 
+    def stream_kind(self, call: ClientCall) -> StreamKind:  # noqa: ARG002 - they are all alike
+        return EVENTS
+
     def upstream_error(self, status: int, body: bytes, retry_after: str | None) -> GatewayError:
         return upstream_error(status, body, retry_after)
 
@@ -53,3 +71,6 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     def error_frame(self, error: GatewayError, request_id: str) -> bytes:
         return b"data: " + self.error_body(error, request_id) + b"\n\n"
+
+    def mend(self, body: bytes, issuer: str) -> bytes:
+        return self.mends(body, issuer)

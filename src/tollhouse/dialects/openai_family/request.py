@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
 from tollhouse.core.errors import GatewayError, invalid_request
 from tollhouse.core.operation import Operation
-from tollhouse.ports.dialect import ClientCall, Span
+from tollhouse.ports.dialect import Ask, ClientCall, Span
 from tollhouse.wire.json_scan import JsonFault, TopLevel, top_level
 
 _LONGEST_MODEL: Final = 200
@@ -26,18 +26,20 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """First bytes of the JSON values it may be."""
     wanted: str
     """The same for people."""
+    otherwise: str = ""
+    """The member that some clients send in its place, in a body of another shape."""
+    reshape: Callable[[bytes], bytes] | None = None
+    """Makes a body of the dialect's shape of one that has `otherwise`. Raises: GatewayError `invalid_request`."""
 
 
-def read_request(body: bytes, operation: Operation, subject: Subject, *, streams: bool) -> ClientCall:
+def read_request(ask: Ask, operation: Operation, subject: Subject, *, streams: bool) -> ClientCall:
     """See ports.dialect.Dialect.read. With `streams` false the operation has no streams and `stream` is not read."""
-    try:
-        scan = top_level(body)
-    except JsonFault as fault:
-        raise invalid_request(
-            f"The request's body cannot be read: {fault}.", hint="Send one JSON object in UTF-8."
-        ) from None
-    _check_duplicates(scan)
-    model = _model(body, scan)
+    body = ask.body
+    scan = _scan(body)
+    if subject.reshape is not None and subject.name not in scan.members and subject.otherwise in scan.members:
+        body = subject.reshape(body)
+        scan = _scan(body)
+    model = ask.path_model or _model(body, scan)
     _check_subject(body, scan, subject)
     is_stream = streams and _flag(body, scan.members.get("stream"), "stream")
     asks = _asks_usage(body, scan) if streams else False
@@ -48,13 +50,15 @@ def read_request(body: bytes, operation: Operation, subject: Subject, *, streams
         asks_usage=asks or not is_stream,
         body=body,
         spans={**scan.members, "": scan.whole},
+        query=ask.query,
+        headers=ask.headers,
     )
 
 
 def forward_request(call: ClientCall, model: str, *, ask_usage: bool) -> bytes:
     """See ports.dialect.Dialect.forward."""
     edits: list[tuple[int, int, bytes]] = []
-    if model != call.model:
+    if model != call.model and "model" in call.spans:
         edits.append((*call.spans["model"], msgspec.json.encode(model)))
     if ask_usage and not call.asks_usage:
         edits.append(_usage_edit(call.body, call.spans))
@@ -90,6 +94,17 @@ def _usage_edit(body: bytes, spans: Mapping[str, Span]) -> tuple[int, int, bytes
     return brace, brace, (b"," if inside.members else b"") + _ASK
 
 
+def _scan(body: bytes) -> TopLevel:
+    try:
+        scan = top_level(body)
+    except JsonFault as fault:
+        raise invalid_request(
+            f"The request's body cannot be read: {fault}.", hint="Send one JSON object in UTF-8."
+        ) from None
+    _check_duplicates(scan)
+    return scan
+
+
 def _check_duplicates(scan: TopLevel) -> None:
     for name in _READ:
         if name in scan.duplicates:
@@ -120,10 +135,7 @@ def _check_subject(body: bytes, scan: TopLevel, subject: Subject) -> None:
     if span is not None and body[span[0]] in subject.starts:
         return
     said = "is missing" if span is None else "is of the wrong type"
-    hint = f"Send `{name}` as {subject.wanted}."
-    if name == "messages" and span is None and "input" in scan.members:
-        hint += " A body with `input` belongs to the Responses API."
-    raise invalid_request(f"`{name}` {said}.", param=name, hint=hint)
+    raise invalid_request(f"`{name}` {said}.", param=name, hint=f"Send `{name}` as {subject.wanted}.")
 
 
 def _flag(body: bytes, span: Span | None, param: str) -> bool:

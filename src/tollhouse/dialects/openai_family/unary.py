@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, no_constant
+from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
+from tollhouse.dialects.ground_family.words import outline
 from tollhouse.ports.dialect import Reading
 from tollhouse.wire.json_scan import JsonFault, check_utf8
 
 from .choices import choice_error, finish_reason_of
-from .loose_json import DECODE_FAULTS, no_constant
-from .upstream_errors import in_band_error, not_an_answer
-from .upstream_words import outline
 from .usage import usage_of
 
 

@@ -1,7 +1,8 @@
 """Usage as the family reports it, in the house's disjoint buckets.
 
 OpenAI's `prompt_tokens` include the cached and the audio tokens, its `completion_tokens` the reasoning and the audio
-tokens (API reference, "The chat completion object", read 2026-11-24).
+tokens (API reference, "The chat completion object", read 2026-11-24). What was written to the cache is part of the
+prompt too: OpenAI's and OpenRouter's `cache_write_tokens`, `cache_creation_input_tokens` of gateways before Claude.
 """
 
 from __future__ import annotations
@@ -9,45 +10,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tollhouse.core.usage import Usage, UsageSource
+from tollhouse.dialects.ground_family.counts import Counts
 
 _CACHED_ELSEWHERE: Final = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")
 """Beside `prompt_tokens_details`: DeepSeek's, Together's and Mistral's names, as recorded answers have them."""
-_MOST_TOKENS: Final = 10**12
-"""More is an error of the provider's, and would not fit where counts are summed."""
-
-
-class _Counts:
-    """Reads counts and remembers whether one of them could not be true."""
-
-    __slots__ = ("is_doubtful",)
-
-    def __init__(self) -> None:
-        self.is_doubtful = False
-
-    def read(self, among: dict[str, Any], name: str) -> int | None:
-        """The count of that name, made possible if it is not; None where there is none."""
-        value = among.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.is_doubtful = True
-            return None
-        if value > _MOST_TOKENS or value != value // 1:
-            self.is_doubtful = True  # and what it should have been, nobody knows
-            return None
-        return self.at_least_zero(value)
-
-    def at_least_zero(self, value: float) -> int:
-        if value < 0:
-            self.is_doubtful = True
-            return 0
-        return int(value)
-
-    def at_most(self, value: int, bound: int) -> int:
-        if value > bound:
-            self.is_doubtful = True
-            return bound
-        return value
 
 
 def usage_of(reported: object, *, has_output: bool = True) -> Usage | None:
@@ -57,7 +23,7 @@ def usage_of(reported: object, *, has_output: bool = True) -> Usage | None:
     """
     if not isinstance(reported, dict):
         return None
-    counts = _Counts()
+    counts = Counts()
     prompt = counts.read(reported, "prompt_tokens")
     completion = counts.read(reported, "completion_tokens")
     total = counts.read(reported, "total_tokens")
@@ -74,8 +40,14 @@ def usage_of(reported: object, *, has_output: bool = True) -> Usage | None:
     return _in_buckets(reported, counts, prompt or 0, completion or 0, total)
 
 
+def usage_beside(theirs: object) -> object:
+    """The `usage` in a chunk's `x_groq`: Groq's, for those who did not ask for usage, read 2026-11-25 at
+    https://console.groq.com/docs/api-reference."""
+    return theirs.get("usage") if isinstance(theirs, dict) else None
+
+
 def _in_buckets(
-    reported: dict[str, Any], counts: _Counts, prompt: int, completion: int, total: int | None
+    reported: dict[str, Any], counts: Counts, prompt: int, completion: int, total: int | None
 ) -> Usage:
     inward = _details(reported, "prompt_tokens_details")
     outward = _details(reported, "completion_tokens_details")
@@ -92,13 +64,15 @@ def _in_buckets(
         else:
             counts.is_doubtful = True
     cached = counts.at_most(_cached(reported, inward, counts), prompt)
-    heard = counts.at_most(heard, prompt - cached)
+    stored = counts.at_most(_stored(reported, inward, counts), prompt - cached)
+    heard = counts.at_most(heard, prompt - cached - stored)
     thought = counts.at_most(thought, completion)
     spoken = counts.at_most(counts.read(outward, "audio_tokens") or 0, completion - thought)
     return Usage(
         source=UsageSource.PARTIAL if counts.is_doubtful else UsageSource.REPORTED,
-        input_uncached_tokens=prompt - cached - heard,
+        input_uncached_tokens=prompt - cached - stored - heard,
         input_cache_read_tokens=cached,
+        input_cache_write_5m_tokens=stored,
         input_audio_tokens=heard,
         output_text_tokens=completion - thought - spoken,
         output_reasoning_tokens=thought,
@@ -106,7 +80,7 @@ def _in_buckets(
     )
 
 
-def _cached(reported: dict[str, Any], inward: dict[str, Any], counts: _Counts) -> int:
+def _cached(reported: dict[str, Any], inward: dict[str, Any], counts: Counts) -> int:
     cached = counts.read(inward, "cached_tokens")
     for name in _CACHED_ELSEWHERE:
         if cached is None:
@@ -114,6 +88,37 @@ def _cached(reported: dict[str, Any], inward: dict[str, Any], counts: _Counts) -
     return cached or 0
 
 
+def _stored(reported: dict[str, Any], inward: dict[str, Any], counts: Counts) -> int:
+    """Written to the cache; for how long nobody says here, so the shortest is taken."""
+    stored = counts.read(inward, "cache_write_tokens")
+    for among in (inward, reported):
+        if stored is None:
+            stored = counts.read(among, "cache_creation_input_tokens")
+    return stored or 0
+
+
 def _details(reported: dict[str, Any], name: str) -> dict[str, Any]:
     details = reported.get(name)
     return details if isinstance(details, dict) else {}
+
+
+def usage_document(usage: Usage) -> dict[str, Any]:
+    """OpenAI's `usage` object, with all details its clients look for."""
+    inward: dict[str, int] = {
+        "cached_tokens": usage.input_cache_read_tokens,
+        "audio_tokens": usage.input_audio_tokens,
+    }
+    if usage.input_cache_write_tokens:
+        inward["cache_write_tokens"] = usage.input_cache_write_tokens
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": inward,
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.output_reasoning_tokens,
+            "audio_tokens": usage.output_audio_tokens,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }

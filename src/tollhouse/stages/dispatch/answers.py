@@ -40,7 +40,7 @@ class Binding(msgspec.Struct, frozen=True):
 
 
 class WatchedStream:
-    """A stream of the caller's dialect, watched by its tap. Implements ports.opened.Live."""
+    """A stream on its way through a tap. Implements ports.opened.Live."""
 
     __slots__ = (
         "_answer", "_binding", "_clock", "_held", "_is_ended", "_passage", "_progress", "_tap", "_timeouts",
@@ -51,6 +51,7 @@ class WatchedStream:
         self,
         answer: Answer,
         tap: StreamTap,
+        headers: HeaderList,
         binding: Binding,
         timeouts: Timeouts,
         clock: Clock,
@@ -67,13 +68,15 @@ class WatchedStream:
         self._is_ended = False
         self._progress = 0
         self.status = answer.status
-        self.headers = carried(answer, binding)
+        self.headers = headers
         self.reading = Reading()
         self.salvage = b""
 
-    def put_back(self, data: bytes) -> None:
+    def put_back(self, data: bytes, reply_type: bytes | None) -> None:
         """Bytes of the body that were read to see what it is; for answers that hide that they are streams."""
         self._unread = data
+        if reply_type is not None:
+            return
         self.headers = [(name, value) for name, value in self.headers if name != b"content-type"]
         self.headers.append((b"content-type", b"text/event-stream"))
 
@@ -196,9 +199,14 @@ def header(answer: Answer, name: bytes) -> bytes | None:
     return None
 
 
-def carried(answer: Answer, binding: Binding) -> HeaderList:
-    """The headers of an answer that may reach the caller."""
-    return [(name, value) for name, value in answer.headers if name in _CARRIED and _is_clean(value, binding)]
+def carried(answer: Answer, binding: Binding, reply_type: bytes | None) -> HeaderList:
+    """The headers of an answer that may reach the caller; `reply_type` where its content type is not the upstream's."""
+    headers = [
+        (name, value) for name, value in answer.headers if name in _CARRIED and _is_clean(value, binding)
+    ]
+    if reply_type is None:
+        return headers
+    return [(b"content-type", reply_type), *[item for item in headers if item[0] != b"content-type"]]
 
 
 def carried_through(answer: Answer, binding: Binding) -> HeaderList:
@@ -210,10 +218,10 @@ def _is_clean(value: bytes, binding: Binding) -> bool:
     return binding.secret is None or binding.secret.reveal().encode() not in value
 
 
-def is_event_stream(answer: Answer) -> bool:
-    """What the content type says."""
+def has_type(answer: Answer, content_type: bytes) -> bool:
+    """Whether the answer says it is of that content type."""
     kind = header(answer, b"content-type")
-    return kind is not None and kind.lower().startswith(b"text/event-stream")
+    return kind is not None and kind.lower().startswith(content_type)
 
 
 def looks_like_events(body: bytes) -> bool:

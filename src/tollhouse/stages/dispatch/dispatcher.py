@@ -7,7 +7,7 @@ Each attempt's intent is in the journal before its first byte leaves. What may b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from tollhouse.config.snapshot import Upstream
@@ -16,7 +16,8 @@ from tollhouse.core.exchange import AttemptIntent, Outcome
 from tollhouse.core.passage import Attempt, Passage
 from tollhouse.core.routing import Candidate, Plan, Timeouts
 from tollhouse.ports.clock import Clock
-from tollhouse.ports.dialect import ClientCall, Dialect, Reading
+from tollhouse.ports.crossing import Crossing
+from tollhouse.ports.dialect import ClientCall, Reading
 from tollhouse.ports.journal import Journal
 from tollhouse.ports.opened import Live, Whole
 from tollhouse.ports.transport import Answer, Phase, Transport, TransportError, UpstreamRequest
@@ -29,9 +30,9 @@ from .answers import (
     carried_through,
     check_plain,
     explained,
+    has_type,
     header,
     invalid,
-    is_event_stream,
     looks_like_events,
     read_whole,
     scrubbed,
@@ -62,24 +63,31 @@ class Dispatcher:
         self,
         plan: Plan,
         call: ClientCall,
-        dialect: Dialect,
         passage: Passage,
-        write: Callable[[Candidate, Upstream], UpstreamRequest],
+        cross: Callable[[Candidate, Upstream], Awaitable[Crossing]],
     ) -> Whole | Live:
         """The first good answer: held whole for unary calls; for streams begun, so far as it can be judged.
 
-        `write` makes the request for a candidate. Raises: GatewayError of the last attempt. Whoever gets a Live must
+        `cross` makes the way to a candidate. Raises: GatewayError of the last attempt. Whoever gets a Live must
         close it.
         """
         index = 0
         while True:
             candidate = plan.candidates[index]
             binding = self._bindings[candidate.deployment.provider]
-            request = write(candidate, binding.upstream)
+            try:
+                crossing = await cross(candidate, binding.upstream)
+            except GatewayError:
+                # What one upstream cannot be told another may well be: nothing was sent, so no attempt is spent.
+                if passage.attempts or index + 1 >= len(plan.candidates):
+                    raise
+                index += 1
+                continue
+            passage.dropped = crossing.dropped
             attempt = await self._begin(passage, candidate)
             outcome: Whole | Live | Failure
             try:
-                outcome = await self._attempt(plan, call, dialect, binding, request, passage)
+                outcome = await self._attempt(plan, crossing, binding, passage, is_stream=call.is_stream)
             except Exception:
                 self._end(attempt, Outcome.INTERNAL, estimated=True)
                 raise
@@ -153,11 +161,11 @@ class Dispatcher:
     async def _attempt(
         self,
         plan: Plan,
-        call: ClientCall,
-        dialect: Dialect,
+        crossing: Crossing,
         binding: Binding,
-        request: UpstreamRequest,
         passage: Passage,
+        *,
+        is_stream: bool,
     ) -> Whole | Live | Failure:
         clock = self._clock
         started = clock.monotonic()
@@ -165,19 +173,17 @@ class Dispatcher:
         answer: Answer | None = None
         is_handed_on = False
         try:
-            answer = await self._transport.open(binding.target, request, timeouts, plan.deadline)
+            answer = await self._transport.open(binding.target, crossing.request, timeouts, plan.deadline)
             if not 200 <= answer.status < 300:
-                return await self._refused(answer, dialect, binding, timeouts)
+                return await self._refused(answer, crossing, binding, timeouts)
             check_plain(answer, binding)
-            if not call.is_stream:
-                body = await read_whole(answer, _LARGEST_ANSWER_BYTES, binding)
-                reading = dialect.tap_unary(body)
-                return Whole(
-                    status=answer.status, headers=carried(answer, binding), body=body, reading=reading
-                )
-            stream = WatchedStream(answer, dialect.tap_stream(call), binding, timeouts, clock, passage)
-            if not is_event_stream(answer):
-                await self._expect_events(answer, stream, dialect, binding)
+            headers = carried(answer, binding, crossing.reply_type)
+            if not is_stream:
+                body, reading = crossing.whole(await read_whole(answer, _LARGEST_ANSWER_BYTES, binding))
+                return Whole(status=answer.status, headers=headers, body=body, reading=reading)
+            stream = WatchedStream(answer, crossing.stream(), headers, binding, timeouts, clock, passage)
+            if not has_type(answer, crossing.stream_type):
+                await self._expect_events(answer, stream, crossing, binding)
             await stream.begin(hold_preamble=len(plan.candidates) > 1)
             is_handed_on = True
             return stream
@@ -191,7 +197,7 @@ class Dispatcher:
                 answer.close()
 
     async def _refused(
-        self, answer: Answer, dialect: Dialect, binding: Binding, timeouts: Timeouts
+        self, answer: Answer, crossing: Crossing, binding: Binding, timeouts: Timeouts
     ) -> Failure:
         """The upstream answered with an error: what it means, in its own words."""
         answer.expect(ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + timeouts.idle_s)
@@ -200,13 +206,13 @@ class Dispatcher:
         except (TransportError, GatewayError):
             body = b""  # the status alone says enough
         retry_after = header(answer, b"retry-after")
-        error = dialect.upstream_error(
+        error = crossing.refusal(
             answer.status, body, retry_after.decode("latin-1") if retry_after is not None else None
         )
         return Failure(error=scrubbed(error, binding.secret), phase=Phase.STARTED, status=answer.status)
 
     async def _expect_events(
-        self, answer: Answer, stream: WatchedStream, dialect: Dialect, binding: Binding
+        self, answer: Answer, stream: WatchedStream, crossing: Crossing, binding: Binding
     ) -> None:
         """200 under another content type: events all the same, or an error in plain JSON whose words are worth keeping.
 
@@ -214,9 +220,9 @@ class Dispatcher:
         """
         first = await answer.read()
         if looks_like_events(first):
-            stream.put_back(first)
+            stream.put_back(first, crossing.reply_type)
             return
-        dialect.tap_unary(first + await read_whole(answer, _LARGEST_ERROR_BYTES, binding))
+        crossing.whole(first + await read_whole(answer, _LARGEST_ERROR_BYTES, binding))
         raise invalid(binding, "answered a request for a stream with a whole answer")
 
     def _note_failure(self, attempt: Attempt, failure: Failure) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Final
+from urllib.parse import unquote
+
+import msgspec
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError, invalid_request
 from tollhouse.core.operation import Operation
@@ -13,12 +18,30 @@ MAIN_DIALECT: Final = "openai_chat"
 
 _MODELS: Final = Door(operation=Operation.LIST_MODELS, dialect=MAIN_DIALECT)
 _PASSTHROUGH: Final = Door(operation=Operation.PASSTHROUGH, dialect=MAIN_DIALECT)
+_CHAT: Final = Door(operation=Operation.CHAT, dialect="openai_chat")
+_COMPLETIONS: Final = Door(operation=Operation.TEXT_COMPLETION, dialect="openai_completions")
+_EMBEDDINGS: Final = Door(operation=Operation.EMBEDDINGS, dialect="openai_embeddings")
+_RESPONSES: Final = Door(operation=Operation.CHAT, dialect="openai_responses")
+_RERANK: Final = Door(operation=Operation.RERANK, dialect="cohere_rerank")
 
 DOORS: Final = {
-    "/v1/chat/completions": ("POST", Door(operation=Operation.CHAT, dialect="openai_chat")),
-    "/v1/completions": ("POST", Door(operation=Operation.TEXT_COMPLETION, dialect="openai_completions")),
-    "/v1/embeddings": ("POST", Door(operation=Operation.EMBEDDINGS, dialect="openai_embeddings")),
+    "/v1/chat/completions": ("POST", _CHAT),
+    "/v1/completions": ("POST", _COMPLETIONS),
+    "/v1/embeddings": ("POST", _EMBEDDINGS),
+    "/v1/responses": ("POST", _RESPONSES),
+    "/v1/messages": ("POST", Door(operation=Operation.CHAT, dialect="anthropic_messages")),
+    "/v1/messages/count_tokens": (
+        "POST",
+        Door(operation=Operation.COUNT_TOKENS, dialect="anthropic_messages"),
+    ),
+    "/v1/rerank": ("POST", _RERANK),
+    "/v2/rerank": ("POST", _RERANK),
+    "/v2/chat": ("POST", Door(operation=Operation.CHAT, dialect="cohere_chat")),
+    "/v2/embed": ("POST", Door(operation=Operation.EMBEDDINGS, dialect="cohere_embed")),
     "/v1/models": ("GET", _MODELS),
+    "/openai/v1/chat/completions": ("POST", _CHAT),
+    "/openai/v1/embeddings": ("POST", _EMBEDDINGS),
+    "/openai/v1/responses": ("POST", _RESPONSES),
 }
 """Exact paths with their one method; GET brings HEAD with it."""
 
@@ -33,19 +56,99 @@ OPEN_DOORS: Final = ("/healthz", "/readyz", "/metrics")
 """The only paths that ask for no key; all by GET."""
 
 
+class Pattern(msgspec.Struct, frozen=True):
+    """Paths that name a model."""
+
+    text: str
+    """For people, with `{model}` in it."""
+    path: re.Pattern[str]
+    door: Callable[[re.Match[str]], Door]
+
+
+_GEMINI_VERBS: Final = {
+    "generateContent": (Operation.CHAT, "gemini_generate", False),
+    "streamGenerateContent": (Operation.CHAT, "gemini_generate", True),
+    "countTokens": (Operation.COUNT_TOKENS, "gemini_generate", None),
+    "embedContent": (Operation.EMBEDDINGS, "gemini_embed", None),
+    "batchEmbedContents": (Operation.EMBEDDINGS, "gemini_embed", None),
+}
+_AZURE_VERBS: Final = {
+    "chat/completions": _CHAT,
+    "completions": _COMPLETIONS,
+    "embeddings": _EMBEDDINGS,
+}
+
+
+def _gemini(match: re.Match[str]) -> Door:
+    operation, dialect, is_stream = _GEMINI_VERBS[match[2]]
+    return Door(
+        operation=operation, dialect=dialect, model=unquote(match[1]), verb=match[2], is_stream=is_stream
+    )
+
+
+def _converse(match: re.Match[str]) -> Door:
+    return Door(
+        operation=Operation.CHAT,
+        dialect="bedrock_converse",
+        model=unquote(match[1]),
+        is_stream=match[2] == "converse-stream",
+    )
+
+
+def _azure(match: re.Match[str]) -> Door:
+    return msgspec.structs.replace(_AZURE_VERBS[match[2]], model=unquote(match[1]))
+
+
+PATTERNS: Final = (
+    Pattern(
+        "/v1beta/models/{model}:{verb}",
+        re.compile(rf"/v1(?:beta)?/models/([^:]{{1,1000}}):({'|'.join(_GEMINI_VERBS)})"),
+        _gemini,
+    ),
+    Pattern(
+        "/model/{model}/converse[-stream]",
+        re.compile(r"/model/(.{1,1000})/(converse|converse-stream)"),
+        _converse,
+    ),
+    Pattern(
+        "/openai/deployments/{model}/{operation}",
+        re.compile(rf"/openai/deployments/([^/]{{1,1000}})/({'|'.join(_AZURE_VERBS)})"),
+        _azure,
+    ),
+)
+"""All by POST."""
+
+
 def find_door(method: str, path: str) -> tuple[Door | None, str | None]:
     """The door at a path, or None; and where the method is wrong, the one that is right.
 
-    The path is taken as it was sent: nothing is decoded or resolved, so there is one spelling of every door.
+    The path is taken as it was sent: nothing is resolved, and only a model's name in it is decoded.
     """
     exact = DOORS.get(path)
     if exact is not None:
         allowed, door = exact
         return (door, None) if takes(method, allowed) else (None, allowed)
+    for pattern in PATTERNS:
+        match = pattern.path.fullmatch(path)
+        if match is not None:
+            return (pattern.door(match), None) if method == "POST" else (None, "POST")
     for prefix, only, door in PREFIXES:
         if path.startswith(prefix):
             return (door, None) if takes(method, only) else (None, only)
     return None, None
+
+
+def dialect_at(path: str) -> str:
+    """The wire API a caller at this path most likely speaks, for telling errors where there is no door."""
+    if path.startswith("/v1/messages"):
+        return "anthropic_messages"
+    if path.startswith("/v1beta/"):
+        return "gemini_generate"
+    if path.startswith("/v1/responses"):
+        return "openai_responses"
+    if path.startswith("/model/"):
+        return "bedrock_converse"
+    return "cohere_chat" if path.startswith("/v2/") else MAIN_DIALECT
 
 
 def takes(method: str, allowed: str) -> bool:
@@ -61,5 +164,6 @@ def no_such_door(method: str, path: str, allowed: str | None) -> GatewayError:
         ErrorKind.ROUTE_NOT_FOUND,
         f"There is no door at {path[:200]}.",
         blame=Blame.CLIENT,
-        hint="The base URL for OpenAI's SDKs is http(s)://<host>/v1.",
+        hint="The base URL is http(s)://<host>/v1 for OpenAI's SDKs, http(s)://<host> for Anthropic's, Google's, "
+        "Cohere's and AWS's.",
     )

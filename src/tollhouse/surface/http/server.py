@@ -15,7 +15,7 @@ from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.pipeline import House, refuse, serve
 
 from .connection import Connection
-from .doors import MAIN_DIALECT, OPEN_DOORS, find_door, no_such_door, takes
+from .doors import MAIN_DIALECT, OPEN_DOORS, dialect_at, find_door, no_such_door, takes
 from .limits import Limits
 from .response import Response
 from .wire_request import WireRequest
@@ -113,7 +113,8 @@ class HttpServer:
 
     def _refuse(self, reply: Response, error: GatewayError, request: WireRequest) -> None:
         door = f"{request.method} {request.path[:_LONGEST_PATH]}"
-        refuse(self._house, error, reply, door=door, peer=request.peer, dialect=MAIN_DIALECT)
+        dialect = dialect_at(request.path)
+        refuse(self._house, error, reply, door=door, peer=request.peer, dialect=dialect)
 
     # -- the open doors
 

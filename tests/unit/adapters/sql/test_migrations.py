@@ -14,13 +14,15 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, inspect, text
 
 from tollhouse.adapters.sql import open_store
 from tollhouse.adapters.sql.migrate import SCRIPTS, configuration, migrate, revision
 from tollhouse.adapters.sql.sqlite import sqlite_engine
 from tollhouse.adapters.sql.tables import HEAD, METADATA
-from tollhouse.ports.store import StoreUnavailable
+from tollhouse.core.usage import Usage
+from tollhouse.ports.store import FeedBatch, StoreUnavailable
 
 
 @pytest.fixture
@@ -121,6 +123,43 @@ def test_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="newer version of Tollhouse"):
         store.prepare()
     store.close()
+
+
+OLD_ROWS = (
+    "INSERT INTO exchanges (id, at, day, writer, operation, door, peer, is_stream, outcome, is_sent, usage_source,"
+    " input_uncached_tokens, input_cache_read_tokens, input_audio_tokens, output_text_tokens,"
+    " output_reasoning_tokens, output_audio_tokens, request_bytes, response_bytes, config)"
+    " VALUES ('req_1', 1.0, 0, 'w', 'chat', '', '', 0, 'ok', 1, 'reported', 10, 3, 0, 5, 0, 0, 0, 0, ''),"
+    " ('req_2', 2.0, 0, 'w', 'chat', '', '', 0, 'timeout', 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, '')"
+)
+
+
+def test_books_of_the_first_schema_go_on(tmp_path: Path, engine: Engine) -> None:
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+        connection.execute(text(OLD_ROWS))
+    store = open_store("sqlite:///books.db", tmp_path)
+    try:
+        store.prepare()
+        lost, kept = store.exchanges(limit=5)
+        assert kept.usage == Usage(input_uncached_tokens=10, input_cache_read_tokens=3, output_text_tokens=5)
+        assert (lost.usage, kept.dropped) == (None, ())
+        usage = Usage(input_cache_write_1h_tokens=7, input_image_tokens=1)
+        fresh = replace(kept, id="req_3", usage=usage, dropped=("seed", "tools[].strict"))
+        store.apply(FeedBatch(writer="w", position=None, exchanges=(fresh,)))
+        assert store.exchange("req_3") == fresh
+        (row,) = store.usage("team")
+        assert (row.input_tokens, row.output_tokens, row.requests_without_usage) == (21, 5, 1)
+    finally:
+        store.close()
+    with engine.connect() as connection:
+        assert differences(connection) == []
+
+
+def test_rows_of_an_older_process_may_stand_in_newer_books(engine: Engine) -> None:
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(text(OLD_ROWS))
 
 
 PREPARE = """

@@ -15,6 +15,7 @@ from tollhouse.dialects.openai_chat import DIALECT as CHAT
 from tollhouse.dialects.openai_completions import DIALECT as COMPLETIONS
 from tollhouse.dialects.openai_embeddings import DIALECT as EMBEDDINGS
 from tollhouse.dialects.openai_family.dialect import FamilyDialect
+from tollhouse.ports.dialect import Ask, ClientCall
 
 ALL = pytest.mark.parametrize(
     ("dialect", "subject", "operation"),
@@ -26,9 +27,13 @@ ALL = pytest.mark.parametrize(
 )
 
 
+def read(dialect: FamilyDialect, body: bytes) -> ClientCall:
+    return dialect.read(Ask(operation=dialect.operation, body=body))
+
+
 def refused(body: bytes, dialect: FamilyDialect = CHAT) -> GatewayError:
     with pytest.raises(GatewayError) as caught:
-        dialect.read(body)
+        read(dialect, body)
     error = caught.value
     assert error.kind is ErrorKind.INVALID_REQUEST
     assert error.blame is Blame.CLIENT
@@ -39,7 +44,7 @@ def refused(body: bytes, dialect: FamilyDialect = CHAT) -> GatewayError:
 
 def fault_of(dialect: FamilyDialect, body: bytes) -> ErrorKind | None:
     try:
-        dialect.read(body)
+        read(dialect, body)
     except GatewayError as error:
         return error.kind
     return None
@@ -50,7 +55,7 @@ def test_a_request_is_read_as_far_as_the_house_must_know(
     dialect: FamilyDialect, subject: bytes, operation: Operation
 ) -> None:
     body = b'{"model":"m",' + subject + b',"vendor":{"x":[1]},"temperature":2}'
-    call = dialect.read(body)
+    call = read(dialect, body)
     assert (call.operation, call.model, call.is_stream, call.asks_usage) == (operation, "m", False, True)
     assert call.body is body
     assert body[slice(*call.spans["model"])] == b'"m"'
@@ -71,7 +76,7 @@ def test_a_request_is_read_as_far_as_the_house_must_know(
     ],
 )
 def test_streams_and_the_wish_for_usage_are_recognised(members: bytes, is_stream: bool, asks: bool) -> None:
-    call = CHAT.read(b'{"model":"m","messages":[],' + members + b"}")
+    call = read(CHAT, b'{"model":"m","messages":[],' + members + b"}")
     assert (call.is_stream, call.asks_usage) == (is_stream, asks)
 
 
@@ -121,7 +126,7 @@ def test_the_refusal_names_the_byte_when_the_json_is_broken() -> None:
 
 @pytest.mark.parametrize("value", [b'"x"', b'["x"]', b"[1,2]", b"null"])
 def test_a_prompt_may_be_all_the_reference_allows(value: bytes) -> None:
-    assert COMPLETIONS.read(b'{"model":"m","prompt":' + value + b"}").model == "m"
+    assert read(COMPLETIONS, b'{"model":"m","prompt":' + value + b"}").model == "m"
 
 
 @pytest.mark.parametrize("value", [b"null", b"5", b"{}"])
@@ -131,11 +136,11 @@ def test_the_input_of_embeddings_must_be_there(value: bytes) -> None:
 
 def test_other_duplicates_pass_untouched() -> None:
     body = b'{"model":"m","messages":[],"user":"a","user":"b"}'
-    assert CHAT.forward(CHAT.read(body), "n", ask_usage=False) == body.replace(b'"m"', b'"n"')
+    assert CHAT.forward(read(CHAT, body), "n", ask_usage=False) == body.replace(b'"m"', b'"n"')
 
 
 def test_embeddings_are_never_a_stream_whatever_is_asked() -> None:
-    call = EMBEDDINGS.read(b'{"model":"m","input":"x","stream":true,"stream_options":5}')
+    call = read(EMBEDDINGS, b'{"model":"m","input":"x","stream":true,"stream_options":5}')
     assert not call.is_stream
     with pytest.raises(GatewayError) as caught:
         EMBEDDINGS.tap_stream(call)
@@ -147,7 +152,7 @@ def test_the_body_is_the_same_object_when_nothing_must_change(
     dialect: FamilyDialect, subject: bytes, operation: Operation
 ) -> None:
     body = b' {"model" : "gp\\u0074-4",' + subject + b"}\n"
-    assert dialect.forward(dialect.read(body), "gpt-4", ask_usage=True) is body
+    assert dialect.forward(read(dialect, body), "gpt-4", ask_usage=True) is body
 
 
 @pytest.mark.parametrize(
@@ -170,16 +175,16 @@ def test_the_body_is_the_same_object_when_nothing_must_change(
     ],
 )
 def test_usage_is_asked_for_by_the_smallest_change(before: bytes, after: bytes) -> None:
-    call = CHAT.read(before)
+    call = read(CHAT, before)
     out = CHAT.forward(call, "m", ask_usage=True)
     assert out.endswith(after)
-    assert CHAT.read(out).asks_usage
+    assert read(CHAT, out).asks_usage
     assert CHAT.forward(call, "m", ask_usage=False) is before
 
 
 def test_usage_is_not_asked_for_when_the_call_is_unary() -> None:
     body = b'{"model":"m","messages":[],"stream_options":{}}'
-    assert CHAT.forward(CHAT.read(body), "m", ask_usage=True) is body
+    assert CHAT.forward(read(CHAT, body), "m", ask_usage=True) is body
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -204,7 +209,7 @@ def test_forwarding_changes_the_model_and_the_wish_for_usage_and_not_one_byte_el
     members = list(wanted.items())
     order.shuffle(members)
     body = json.dumps(dict(members), indent=indent, ensure_ascii=is_ascii).encode()
-    call = CHAT.read(body)
+    call = read(CHAT, body)
     out = CHAT.forward(call, model, ask_usage=ask_usage)
 
     expected = {**wanted, "model": model}
@@ -213,7 +218,7 @@ def test_forwarding_changes_the_model_and_the_wish_for_usage_and_not_one_byte_el
     assert json.loads(out) == expected
 
     # What stands outside the exchanged spans is found again, byte for byte.
-    again = CHAT.read(out)
+    again = read(CHAT, out)
     for name in set(wanted) - {"model", "stream_options", ""}:
         assert out[slice(*again.spans[name])] == body[slice(*call.spans[name])]
     start, end = call.spans["model"]

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from tollhouse.core.errors import ErrorKind, GatewayError
 from tollhouse.core.usage import Usage, UsageSource
+from tollhouse.dialects.ground_family.event_streams import LONGEST_FRAME_BYTES
 from tollhouse.dialects.openai_chat import DIALECT as CHAT
 from tollhouse.dialects.openai_completions import DIALECT as COMPLETIONS
-from tollhouse.dialects.openai_family.stream import LONGEST_FRAME_BYTES
-from tollhouse.ports.dialect import Reading, StreamTap
+from tollhouse.dialects.openai_family.dialect import FamilyDialect
+from tollhouse.ports.dialect import Ask, ClientCall, Reading, StreamTap
 
 DONE = b"data: [DONE]\n\n"
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -37,9 +38,13 @@ STOP = chunk(None, finish="stop")
 USAGE_FRAME = frame({"choices": [], "usage": USAGE})
 
 
+def read(dialect: FamilyDialect, body: bytes) -> ClientCall:
+    return dialect.read(Ask(operation=dialect.operation, body=body))
+
+
 def tap(*, asks_usage: bool = True) -> StreamTap:
     options = b',"stream_options":{"include_usage":true}' if asks_usage else b""
-    return CHAT.tap_stream(CHAT.read(b'{"model":"m","messages":[],"stream":true' + options + b"}"))
+    return CHAT.tap_stream(read(CHAT, b'{"model":"m","messages":[],"stream":true' + options + b"}"))
 
 
 def watched(*pieces: bytes, asks_usage: bool = True) -> tuple[bytes, Reading]:
@@ -124,7 +129,7 @@ def test_calls_reasoning_audio_and_news_are_content_too(delta: dict[str, Any]) -
 
 
 def test_text_is_the_content_of_text_completions() -> None:
-    stream = COMPLETIONS.tap_stream(COMPLETIONS.read(b'{"model":"m","prompt":"x","stream":true}'))
+    stream = COMPLETIONS.tap_stream(read(COMPLETIONS, b'{"model":"m","prompt":"x","stream":true}'))
     stream.feed(frame({"choices": [{"index": 0, "text": "", "delta": {"content": "x"}}]}))
     assert not stream.has_content
     stream.feed(frame({"choices": [{"index": 0, "text": "a", "finish_reason": "length"}]}) + DONE)
@@ -356,3 +361,12 @@ def test_a_long_stream_in_small_pieces_takes_linear_time() -> None:
 
     small, large = (min(seconds(count) for _ in range(5)) for count in (500, 2000))
     assert large / small < 9
+
+
+def test_usage_is_read_from_beside_the_choices_when_the_caller_did_not_ask_for_it() -> None:
+    last = frame(
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "x_groq": {"usage": USAGE}}
+    )
+    out, reading = watched(chunk(), last, DONE, asks_usage=False)
+    assert reading.usage == Usage(input_uncached_tokens=3, output_text_tokens=2)
+    assert out == chunk() + last + DONE

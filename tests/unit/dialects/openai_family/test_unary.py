@@ -30,13 +30,13 @@ ANSWER = {
 
 def refused(body: bytes) -> GatewayError:
     with pytest.raises(GatewayError) as caught:
-        CHAT.tap_unary(body)
+        CHAT.tap_unary(body, CHAT.operation)
     return caught.value
 
 
 def source_of_fault(dialect: FamilyDialect, body: bytes) -> str | None:
     try:
-        dialect.tap_unary(body)
+        dialect.tap_unary(body, dialect.operation)
     except GatewayError as error:
         return error.source
     return None
@@ -44,27 +44,27 @@ def source_of_fault(dialect: FamilyDialect, body: bytes) -> str | None:
 
 def test_a_whole_answer_is_read_for_usage_and_the_first_finish_reason() -> None:
     expected = Reading(usage=Usage(input_uncached_tokens=3, output_text_tokens=2), finish_reason="stop")
-    assert CHAT.tap_unary(json.dumps(ANSWER).encode()) == expected
-    assert COMPLETIONS.tap_unary(json.dumps(ANSWER).encode()) == expected
+    assert CHAT.tap_unary(json.dumps(ANSWER).encode(), CHAT.operation) == expected
+    assert COMPLETIONS.tap_unary(json.dumps(ANSWER).encode(), COMPLETIONS.operation) == expected
 
 
 def test_embeddings_are_read_for_usage() -> None:
     body = b'{"object":"list","data":[{"embedding":[0.1,2e-3]}],"usage":{"prompt_tokens":4,"total_tokens":4}}'
-    assert EMBEDDINGS.tap_unary(body) == Reading(usage=Usage(input_uncached_tokens=4))
+    assert EMBEDDINGS.tap_unary(body, EMBEDDINGS.operation) == Reading(usage=Usage(input_uncached_tokens=4))
 
 
 @pytest.mark.parametrize("usage", [b"", b',"usage":null', b',"usage":{}'])
 def test_usage_is_unknown_when_the_answer_has_none(usage: bytes) -> None:
-    assert CHAT.tap_unary(b'{"choices":[{"finish_reason":""}]' + usage + b"}") == Reading()
+    assert CHAT.tap_unary(b'{"choices":[{"finish_reason":""}]' + usage + b"}", CHAT.operation) == Reading()
 
 
 def test_an_answer_passes_when_its_error_is_null() -> None:
-    assert CHAT.tap_unary(b'{"choices":[],"error":null}') == Reading()
+    assert CHAT.tap_unary(b'{"choices":[],"error":null}', CHAT.operation) == Reading()
 
 
 def test_an_answer_passes_when_a_model_stopped_in_the_middle_of_an_emoji() -> None:
     body = b'{"choices":[{"message":{"content":"\\ud83d"},"finish_reason":"length"}]}'
-    assert CHAT.tap_unary(body).finish_reason == "length"
+    assert CHAT.tap_unary(body, CHAT.operation).finish_reason == "length"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_the_upstream_is_blamed_when_its_200_is_not_an_answer(body: bytes, word:
 
 def test_embeddings_without_data_are_none() -> None:
     with pytest.raises(GatewayError, match="no `data`"):
-        EMBEDDINGS.tap_unary(json.dumps(ANSWER).encode())
+        EMBEDDINGS.tap_unary(json.dumps(ANSWER).encode(), EMBEDDINGS.operation)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollhouse.core.usage import Usage, UsageSource
-from tollhouse.dialects.openai_family.usage import usage_of
+from tollhouse.dialects.openai_family.usage import usage_document, usage_of
 
 PARTIAL = UsageSource.PARTIAL
 
@@ -53,6 +53,22 @@ PARTIAL = UsageSource.PARTIAL
             },
             Usage(input_uncached_tokens=9, input_audio_tokens=375, output_text_tokens=248),
             id="Mistral: audio on top",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 4020, "completion_tokens": 4, "total_tokens": 4024,
+                "prompt_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 4012},
+            },
+            Usage(
+                input_uncached_tokens=3, input_cache_read_tokens=5, input_cache_write_5m_tokens=4012,
+                output_text_tokens=4,
+            ),
+            id="OpenAI, OpenRouter: cache writes are included",
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 1, "cache_creation_input_tokens": 7},
+            Usage(input_uncached_tokens=2, input_cache_write_5m_tokens=7, output_text_tokens=1),
+            id="gateways before Claude: cache writes beside",
         ),
         pytest.param(
             {"prompt_tokens": 20, "completion_tokens": 1, "prompt_cache_hit_tokens": 15},
@@ -146,3 +162,19 @@ def test_no_bucket_is_negative_and_trusted_ones_sum_to_the_total(
     assert all(type(count) is int and 0 <= count <= 2 * 10**12 for count in buckets)
     if usage.source is UsageSource.REPORTED and report.get("total_tokens") is not None:
         assert usage.input_tokens + usage.output_tokens == report["total_tokens"]
+
+
+@given(
+    st.builds(
+        Usage,
+        input_uncached_tokens=st.integers(0, 9999),
+        input_cache_read_tokens=st.integers(0, 9999),
+        input_cache_write_5m_tokens=st.integers(0, 9999),
+        input_audio_tokens=st.integers(0, 9999),
+        output_text_tokens=st.integers(0, 9999),
+        output_reasoning_tokens=st.integers(0, 9999),
+        output_audio_tokens=st.integers(0, 9999),
+    )
+)
+def test_usage_that_is_written_is_read_back_as_it_was(usage: Usage) -> None:
+    assert usage_of(usage_document(usage)) == usage

@@ -1,0 +1,183 @@
+"""`additionalModelRequestFields`: what only some models take, in each maker's own words.
+
+Thinking. Claude: `thinking` and `output_config`, as in Anthropic's own API ("Extended thinking" in the Amazon Bedrock
+user guide, https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html). Nova 2:
+`reasoningConfig`, whose highest effort excludes a temperature, a top P and a limit ("Extended thinking" in the Amazon
+Nova developer guide, https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html). gpt-oss takes
+`reasoning_effort`, Qwen `reasoning_config` with a word, as recorded calls show. All read 2026-11-25.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from tollhouse.core.request import ChoiceMode, Field, ModelRequest, Reasoning
+from tollhouse.ports.provider import Thinking, Traits
+
+from .losses import Losses
+
+_EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
+_BUDGETS: Final = {
+    "minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 32_768,
+}  # fmt: skip
+"""Tokens an effort stands for where a number is wanted, and the reverse."""
+_LEAST_BUDGET: Final = 1024
+"""Anthropic's bound."""
+_LOWEST_TOP_P: Final = 0.95
+"""What Claude takes while it thinks."""
+_TAKES_BOTH: Final = re.compile(r"claude-(v2|instant|3|sonnet-4-2|opus-4-2)")
+"""Models of Claude before Opus 4.1."""
+_EFFORTS_OF: Final = {
+    "anthropic": ("low", "medium", "high", "xhigh", "max"),
+    "amazon": ("low", "medium", "high"),
+    "openai": ("low", "medium", "high"),
+    "qwen": ("low", "medium", "high"),
+}
+_TOP_K_OF: Final = frozenset(["anthropic", "mistral", "qwen"])
+"""Who takes a plain `top_k`."""
+
+
+class ModelFields:
+    """The additional fields of one request, and what they mean for `inferenceConfig`."""
+
+    __slots__ = ("_losses", "_request", "_traits", "fields", "is_thinking")
+
+    def __init__(self, request: ModelRequest, traits: Traits, losses: Losses, *, may_think: bool) -> None:
+        """`may_think` is False where Claude would refuse to: in a course of calls that began without a thought."""
+        self._request = request
+        self._traits = traits
+        self._losses = losses
+        self.fields: dict[str, Any] = {}
+        self.is_thinking = False
+        reasoning = request.reasoning
+        if reasoning is not None and losses.takes(Field.REASONING):
+            self._think(reasoning, may_think=may_think)
+        self._summary(reasoning)
+        self._top_k()
+
+    # -- thinking
+
+    def _think(self, reasoning: Reasoning, *, may_think: bool) -> None:
+        if reasoning == Reasoning(summary=reasoning.summary):
+            return
+        is_off = reasoning.is_enabled is False or reasoning.effort == "none"
+        issuer = self._traits.issuer
+        if self._traits.thinking is Thinking.NONE or issuer not in _EFFORTS_OF:
+            if not is_off:
+                self._losses.add(Field.REASONING, "This model cannot be told how much to think.")
+        elif issuer == "anthropic":
+            self._claude(reasoning, is_off=is_off, may_think=may_think)
+        elif issuer == "amazon":
+            self._nova(reasoning, is_off=is_off)
+        elif is_off:
+            self._losses.add(Field.REASONING, "This model cannot be told not to think.")
+        else:
+            name = "reasoning_effort" if issuer == "openai" else "reasoning_config"
+            self.fields[name] = self._effort(reasoning)
+
+    def _claude(self, reasoning: Reasoning, *, is_off: bool, may_think: bool) -> None:
+        is_adaptive = self._traits.thinking is Thinking.ADAPTIVE
+        choice = self._request.tool_choice
+        if is_off:
+            if is_adaptive:
+                self.fields["thinking"] = {"type": "disabled"}
+            return
+        if choice is not None and choice.mode is ChoiceMode.REQUIRED and self._request.tools:
+            self._losses.add(Field.REASONING, "Claude does not think before a call it is forced to make.")
+            return
+        if is_adaptive:
+            self.fields["thinking"] = {"type": "adaptive"}
+            if reasoning.effort is not None or reasoning.budget_tokens is not None:
+                self.fields["output_config"] = {"effort": self._effort(reasoning)}
+            self.is_thinking = True
+            return
+        budget = self._budget(reasoning)
+        if budget is None:
+            self._losses.add(Field.REASONING, "The limit of the answer leaves no room to think.")
+        elif not may_think:
+            self._losses.add(Field.REASONING, "Claude does not begin to think between a call and its result.")
+        else:
+            self.fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
+            self.is_thinking = True
+
+    def _nova(self, reasoning: Reasoning, *, is_off: bool) -> None:
+        if is_off:
+            return
+        effort = self._effort(reasoning)
+        if effort == "high" and self._request.max_output_tokens is not None:
+            self._losses.add(Field.REASONING, "Nova thinks at its highest effort only without a limit.")
+            effort = "medium"
+        self.fields["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": effort}
+        self.is_thinking = effort == "high"
+
+    def _effort(self, reasoning: Reasoning) -> str:
+        """The nearest effort the model takes, the lower of two that are equally near."""
+        wanted = reasoning.effort
+        if wanted not in _EFFORTS:
+            budget = reasoning.budget_tokens if reasoning.budget_tokens is not None else _BUDGETS["medium"]
+            wanted = next((effort for effort in _EFFORTS if budget <= _BUDGETS[effort]), _EFFORTS[-1])
+        known = _EFFORTS_OF[self._traits.issuer]
+        allowed = [effort for effort in known if effort in self._traits.efforts] or list(known)
+        place = _EFFORTS.index(wanted)
+        return min(allowed, key=lambda effort: abs(_EFFORTS.index(effort) - place))
+
+    def _budget(self, reasoning: Reasoning) -> int | None:
+        """Tokens to think with, fewer than the answer may have; None where that is too few."""
+        limit = self._request.max_output_tokens
+        if limit is not None and limit <= _LEAST_BUDGET:
+            return None
+        budget = reasoning.budget_tokens
+        if budget is None:
+            budget = _BUDGETS.get(reasoning.effort or "", _BUDGETS["medium"])
+            budget = budget if limit is None else min(budget, limit // 2)
+        elif limit is not None and budget >= limit:
+            budget = limit // 2
+        return max(budget, _LEAST_BUDGET)
+
+    def _summary(self, reasoning: Reasoning | None) -> None:
+        if reasoning is not None and reasoning.summary not in (None, "auto"):
+            self._losses.add(Field.REASONING_SUMMARY)
+
+    # -- sampling
+
+    def _top_k(self) -> None:
+        top_k = self._request.sampling.top_k
+        if top_k is None or not self._losses.takes(Field.TOP_K):
+            return
+        issuer = self._traits.issuer
+        if issuer == "amazon":
+            self.fields["inferenceConfig"] = {"topK": top_k}
+        elif issuer not in _TOP_K_OF or (issuer == "anthropic" and self.is_thinking):
+            self._losses.add(Field.TOP_K)
+        else:
+            self.fields["top_k"] = top_k
+
+    def temperature(self) -> float | None:
+        """What goes out. Converse takes 0 to 1; Claude none while it thinks, nor Nova at its highest effort."""
+        wanted = self._request.sampling.temperature
+        if wanted is None or not self._losses.takes(Field.TEMPERATURE):
+            return None
+        if self.is_thinking and wanted != 1:
+            self._losses.add(Field.TEMPERATURE, "The model takes no temperature while it thinks.")
+            return None
+        if wanted > 1:
+            self._losses.add(Field.TEMPERATURE, "The temperature is 1 at most.")
+            return 1
+        return wanted
+
+    def top_p(self) -> float | None:
+        """What goes out. Claude takes a temperature or a top P, not both, but for its older models."""
+        sampling = self._request.sampling
+        wanted = sampling.top_p
+        if wanted is None or not self._losses.takes(Field.TOP_P):
+            return None
+        is_claude = self._traits.issuer == "anthropic"
+        has_both = sampling.temperature is not None and not _TAKES_BOTH.search(self._request.model)
+        is_excluded = (is_claude and has_both) or (
+            self.is_thinking and (not is_claude or wanted < _LOWEST_TOP_P)
+        )
+        if is_excluded:
+            self._losses.add(Field.TOP_P)
+            return None
+        return wanted

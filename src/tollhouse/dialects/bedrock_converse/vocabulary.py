@@ -1,0 +1,31 @@
+"""The dialect's name, and how its callers spell the fields of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tollhouse.core.request import Field
+
+NAME: Final = "bedrock_converse"
+
+WORDS: Final[Mapping[Field, str]] = {
+    Field.TEMPERATURE: "inferenceConfig.temperature",
+    Field.TOP_P: "inferenceConfig.topP",
+    Field.TOP_K: "additionalModelRequestFields.top_k",
+    Field.STOP: "inferenceConfig.stopSequences",
+    Field.MAX_OUTPUT_TOKENS: "inferenceConfig.maxTokens",
+    Field.METADATA: "requestMetadata",
+    Field.SERVICE_TIER: "serviceTier",
+    Field.CACHE_MARKS: "cachePoint",
+    Field.REASONING: "additionalModelRequestFields.thinking",
+    Field.THINKING_PARTS: "messages[].content[].reasoningContent",
+    Field.OUTPUT_FORMAT: "outputConfig.textFormat",
+    Field.STRICT_TOOLS: "toolConfig.tools[].toolSpec.strict",
+    Field.TOOL_CHOICE: "toolConfig.toolChoice",
+    Field.SERVER_TOOLS: "toolConfig.tools[].systemTool",
+    Field.MEDIA: "messages[].content[].source",
+    Field.CITATIONS: "messages[].content[].citationsContent",
+    Field.OPAQUE_PARTS: "messages[].content",
+    Field.TOOL_ERRORS: "messages[].content[].toolResult.status",
+}

@@ -1,0 +1,37 @@
+"""Decoding what an upstream sent, and encoding it again: strict about JSON, patient with half surrogate pairs.
+
+Models stop in the middle of an emoji, and some servers then write `\\ud83d` alone. JSON's grammar allows it, SDKs read
+it, msgspec does not; the standard library's decoder, which does, is asked only where msgspec refused.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, Never
+
+import msgspec
+
+DECODE_FAULTS: Final = (ValueError, RecursionError)
+"""What decoders raise; every msgspec error is a ValueError."""
+
+
+def no_constant(name: str) -> Never:
+    """For `json.loads(parse_constant=…)`: NaN and the infinities are not JSON."""
+    raise ValueError(f"{name} is not JSON")
+
+
+def decode_loosely(text: bytes) -> Any:
+    """Any JSON value. Raises: one of DECODE_FAULTS."""
+    try:
+        return msgspec.json.decode(text)
+    except DECODE_FAULTS:
+        return json.loads(text.decode("utf-8"), parse_constant=no_constant)
+
+
+def encode_loosely(value: Any) -> bytes:
+    """JSON of what was decoded loosely. Where there is half a surrogate pair in it, which has no UTF-8, everything
+    beyond ASCII is escaped. Raises: RecursionError."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,168 @@
+"""Tools, as upstreams get them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tollhouse.core.content import ToolKind
+from tollhouse.core.request import ChoiceMode, Field, ModelRequest, ServerTool, Tool, ToolChoice
+
+from .losses import Losses
+from .responses_shape import nested_format
+from .spelling import NAME
+from .tools_in import SEARCH_OPTIONS
+
+_FILTERS: Final = ("filters", "allowed_domains", "blocked_domains")
+_PLACE: Final = ("city", "country", "region", "timezone")
+
+
+def tool_members(request: ModelRequest, losses: Losses) -> dict[str, Any]:
+    """The members that are about tools; none where there are no tools."""
+    named, choice = _narrowed(request, losses)
+    tools: list[dict[str, Any]] = []
+    search: dict[str, Any] | None = None
+    for tool in request.tools:
+        if isinstance(tool, Tool):
+            if named is None or tool.name in named:
+                tools.append(_tool(tool, losses))
+        elif tool.dialect == NAME and tool.name != SEARCH_OPTIONS:
+            tools.append(_marked(tool.value, tool, losses))
+        elif _can_search(tool, losses):
+            search = _search_options(tool, losses)
+    members: dict[str, Any] = {}
+    if tools:
+        members["tools"] = tools
+        members |= _wishes(request, choice, losses)
+    elif request.tool_choice is not None and request.tool_choice.mode is ChoiceMode.REQUIRED:
+        losses.note(Field.TOOL_CHOICE, "No tool is left that could be required.")
+    if search is not None:
+        members[SEARCH_OPTIONS] = search
+    return members
+
+
+def _wishes(request: ModelRequest, choice: Any, losses: Losses) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if choice is not None and losses.takes(Field.TOOL_CHOICE):
+        members["tool_choice"] = choice
+    if request.parallel_tool_calls is not None and losses.takes(Field.PARALLEL_TOOL_CALLS):
+        members["parallel_tool_calls"] = request.parallel_tool_calls
+    return members
+
+
+def _narrowed(request: ModelRequest, losses: Losses) -> tuple[Sequence[str] | None, Any]:
+    """Names of the tools to send, None for all, and `tool_choice`.
+
+    Only OpenAI has `allowed_tools`; elsewhere the tools that are not allowed are not sent.
+    """
+    choice = request.tool_choice
+    if choice is None:
+        return None, None
+    kinds = {tool.name: tool.kind for tool in request.tools if isinstance(tool, Tool)}
+    if choice.mode is ChoiceMode.REQUIRED and len(choice.names) == 1:
+        return None, _named(choice.names[0], kinds)
+    word = losses.traits.required_word if choice.mode is ChoiceMode.REQUIRED else choice.mode.value
+    if not choice.names:
+        return None, word
+    if losses.traits.issuer == "openai":
+        return None, _allowed(choice, word, kinds)
+    return choice.names, word
+
+
+def _named(name: str, kinds: dict[str, ToolKind]) -> dict[str, Any]:
+    kind = kinds.get(name, ToolKind.FUNCTION).value
+    return {"type": kind, kind: {"name": name}}
+
+
+def _allowed(choice: ToolChoice, word: str, kinds: dict[str, ToolKind]) -> dict[str, Any]:
+    tools = [_named(name, kinds) for name in choice.names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": word, "tools": tools}}
+
+
+def _tool(tool: Tool, losses: Losses) -> dict[str, Any]:
+    inner: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        inner["description"] = tool.description
+    if tool.kind is ToolKind.CUSTOM:
+        if tool.grammar is not None and losses.takes(Field.CUSTOM_TOOL_GRAMMAR):
+            inner["format"] = nested_format(tool.grammar)
+        return _marked({"type": "custom", "custom": inner}, tool, losses)
+    inner["parameters"] = _object_schema(tool.schema)
+    if tool.strict is not None and losses.takes(Field.STRICT_TOOLS):
+        if losses.traits.takes_strict_tools:
+            inner["strict"] = tool.strict
+        elif tool.strict:
+            losses.note(Field.STRICT_TOOLS, "The upstream does not hold models to the schemas of tools.")
+    return _marked({"type": "function", "function": inner}, tool, losses)
+
+
+def _object_schema(schema: Any) -> Any:
+    """OpenAI refuses parameters that are no object with properties, and several others a function without any."""
+    if schema is None:
+        return {"type": "object", "properties": {}}
+    if not isinstance(schema, dict):
+        return schema
+    if "type" not in schema and not schema.keys() & {"$ref", "anyOf", "oneOf", "allOf"}:
+        schema = {"type": "object", **schema}
+    if schema.get("type") == "object" and not schema.keys() & {
+        "properties",
+        "$ref",
+        "anyOf",
+        "oneOf",
+        "allOf",
+    }:
+        schema = {**schema, "properties": {}}
+    return schema
+
+
+def _marked(document: dict[str, Any], tool: Tool | ServerTool, losses: Losses) -> dict[str, Any]:
+    mark = cache_member(tool, losses)
+    return {**document, **mark} if mark else document
+
+
+def cache_member(marked: Any, losses: Losses) -> dict[str, Any]:
+    """`cache_control` of anything that may bear a mark (`cache`), as a member to add; empty without one."""
+    cache = marked.cache
+    if cache is None:
+        return {}
+    if not losses.traits.takes_cache_marks:
+        losses.note(Field.CACHE_MARKS)
+        return {}
+    if not losses.takes(Field.CACHE_MARKS):
+        return {}
+    control = {"type": "ephemeral"} if cache.ttl is None else {"type": "ephemeral", "ttl": cache.ttl}
+    return {"cache_control": control}
+
+
+# -- searching
+
+
+def _can_search(tool: ServerTool, losses: Losses) -> bool:
+    if tool.dialect == NAME or (tool.kind == "web_search" and tool.kind in losses.traits.server_tools):
+        if losses.takes(Field.SERVER_TOOLS):
+            return True
+    else:
+        losses.note(
+            Field.SERVER_TOOLS,
+            f"The tool '{tool.name}' is run by its provider, and the upstream does not run it.",
+        )
+    return False
+
+
+def _search_options(tool: ServerTool, losses: Losses) -> dict[str, Any]:
+    """`web_search_options` of a search tool in any words."""
+    if tool.dialect == NAME:
+        return tool.value
+    options: dict[str, Any] = {}
+    size = tool.value.get("search_context_size")
+    if isinstance(size, str):
+        options["search_context_size"] = size
+    place = tool.value.get("user_location")
+    if isinstance(place, dict):
+        known = {name: place[name] for name in _PLACE if place.get(name) is not None}
+        options["user_location"] = {"type": "approximate", "approximate": known}
+    if any(tool.value.get(name) for name in _FILTERS):
+        losses.note(
+            Field.SERVER_TOOLS, f"The domains of the tool '{tool.name}' cannot be sent to the upstream."
+        )
+    return options

@@ -1,0 +1,8 @@
+"""From the caller's request to the one an upstream gets, and from its answer to the one the caller gets."""
+
+from .losses import header_text
+from .own_paths import pass_through
+from .translator import Translator, Workshop
+from .way import find_way
+
+__all__ = ["Translator", "Workshop", "find_way", "header_text", "pass_through"]

@@ -1,0 +1,40 @@
+"""A body made to fit an endpoint: members that stand in the path go, those the endpoint demands come."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tollhouse.ports.provider import Endpoint
+
+_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+"""Values stay the bytes they are."""
+
+
+def members(body: bytes) -> dict[str, msgspec.Raw]:
+    """The top-level members of a JSON object that has been judged already, in order."""
+    return _OBJECT.decode(body)
+
+
+def fitted(body: bytes, endpoint: Endpoint, betas: tuple[str, ...]) -> bytes:
+    """The body as the endpoint takes it; the same object where there is nothing to change."""
+    if endpoint.model_in_body and not endpoint.body_fields and not (betas and endpoint.beta_field):
+        return body
+    fields = members(body)
+    if not endpoint.model_in_body:
+        there = len(fields)
+        fields.pop("model", None)
+        fields.pop("stream", None)
+        if len(fields) == there and not endpoint.body_fields and not betas:
+            return body
+    for name, value in endpoint.body_fields:
+        fields.setdefault(name, msgspec.Raw(msgspec.json.encode(value)))
+    if betas and endpoint.beta_field is not None:
+        fields[endpoint.beta_field] = msgspec.Raw(msgspec.json.encode(betas))
+    return msgspec.json.encode(fields)
+
+
+def without(body: bytes, names: frozenset[str]) -> bytes:
+    """The body without some top-level members."""
+    return msgspec.json.encode({name: value for name, value in members(body).items() if name not in names})

@@ -1,0 +1,140 @@
+"""Reasoning between turns: kept for clients that strip what they do not know, given back only to whom it belongs.
+
+Models that think want their signed thoughts back with the results of their tool calls. Clients of another dialect carry
+them sealed, or lose them; so they are also kept here for a while, under the tenant and the call they led to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from tollhouse.core.content import Media, Message, Part, Role, Signature, Text, Thinking, ToolCall
+from tollhouse.core.events import PartDelta, PartEnded, PartStarted, StreamEvent
+from tollhouse.core.fold import Fold
+from tollhouse.core.request import Field, Loss, ModelRequest
+from tollhouse.ports.recall import Recall
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What belongs to one tool call."""
+
+    before: tuple[Thinking, ...] = ()
+    signature: Signature | None = None
+
+
+_DECODE: Final = msgspec.json.Decoder(_Kept).decode
+
+
+def _key(call: ToolCall) -> str:
+    return f"call:{call.name}:{call.id}"
+
+
+# -- after an answer
+
+
+def keep_reasoning(parts: Iterable[Part], recall: Recall, tenant: str) -> None:
+    """Remember the signed thoughts of one answer by the calls they led to."""
+    before: list[Thinking] = []
+    for part in parts:
+        match part:
+            case Thinking(signature=Signature()):
+                before.append(part)
+            case ToolCall() if before or part.signature is not None:
+                kept = _Kept(before=tuple(before), signature=part.signature)
+                recall.keep(tenant, _key(part), msgspec.json.encode(kept))
+                before = []
+
+
+class Remembering:
+    """The same for an answer that comes in pieces: only thoughts and calls of the first choice are collected."""
+
+    __slots__ = ("_fold", "_kinds", "_recall", "_tenant")
+
+    def __init__(self, recall: Recall, tenant: str) -> None:
+        self._recall = recall
+        self._tenant = tenant
+        self._fold = Fold()
+        self._kinds: set[int] = set()
+
+    def note(self, events: Iterable[StreamEvent]) -> None:
+        for event in events:
+            match event:
+                case PartStarted(choice=0, part=Thinking() | ToolCall()):
+                    self._kinds.add(event.index)
+                    self._fold.add(event)
+                case PartDelta(choice=0) | PartEnded(choice=0) if event.index in self._kinds:
+                    self._fold.add(event)
+
+    def keep(self) -> None:
+        """The answer is whole."""
+        if self._kinds:
+            keep_reasoning(self._fold.parts(), self._recall, self._tenant)
+
+
+# -- before a request
+
+
+def with_reasoning(
+    request: ModelRequest, issuer: str, recall: Recall, tenant: str
+) -> tuple[ModelRequest, list[Loss]]:
+    """The request with the thoughts `issuer` can read, sent by the client or remembered, and without any others."""
+    is_losing = False
+    messages = []
+    for message in request.messages:
+        if message.role is Role.ASSISTANT:
+            parts = list(_restored(message, recall, tenant))
+            own = [part for part in (_owned(part, issuer) for part in parts) if part is not None]
+            is_losing = is_losing or len(own) < len(parts)
+            if own != list(message.parts):
+                message = msgspec.structs.replace(message, parts=tuple(own))  # noqa: PLW2901 - the same, mended
+        messages.append(message)
+    losses = [Loss(field=Field.THINKING_PARTS)] if is_losing else []
+    return msgspec.structs.replace(request, messages=tuple(messages)), losses
+
+
+def _restored(message: Message, recall: Recall, tenant: str) -> Iterator[Part]:
+    """The message's parts, and before its calls what was thought before them, where the client lost it."""
+    thinks = any(isinstance(part, Thinking) and part.signature is not None for part in message.parts)
+    signed = any(isinstance(part, ToolCall) and part.signature is not None for part in message.parts)
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    if not calls or (thinks and signed):
+        yield from message.parts
+        return
+    kept = {index: _recalled(call, recall, tenant) for index, call in enumerate(calls)}
+    if not thinks:
+        yield from kept[
+            0
+        ].before  # a turn that was thought over begins with the thoughts, whatever was said besides
+    number = 0
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            mine = kept[number]
+            if not thinks and number > 0:
+                yield from mine.before
+            yield msgspec.structs.replace(part, signature=part.signature or mine.signature)
+            number += 1
+        elif isinstance(part, Thinking) and not thinks and kept[0].before:
+            continue  # the same thoughts, unsigned
+        else:
+            yield part
+
+
+def _recalled(call: ToolCall, recall: Recall, tenant: str) -> _Kept:
+    found = recall.recall(tenant, _key(call))
+    return _DECODE(found) if found is not None else _Kept()
+
+
+def _owned(part: Part, issuer: str) -> Part | None:
+    """The part without a signature of another issuer; None where nothing is left of it."""
+    match part:
+        case Thinking(signature=Signature() as signature) if signature.issuer != issuer:
+            if part.is_redacted or not part.text:
+                return None
+            return msgspec.structs.replace(part, signature=None, id=None)
+        case Text() | Media() | ToolCall() if part.signature is not None and part.signature.issuer != issuer:
+            return msgspec.structs.replace(part, signature=None)
+        case _:
+            return part

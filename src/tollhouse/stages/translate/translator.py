@@ -1,0 +1,236 @@
+"""One exchange's translations: read once from the caller, written anew for every candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tollhouse.absorption import absorb, lost
+from tollhouse.config.snapshot import Upstream
+from tollhouse.core.operation import Operation
+from tollhouse.core.request import Field, Loss, ModelRequest
+from tollhouse.core.routing import Candidate, UnknownParameters
+from tollhouse.core.seal import is_marked
+from tollhouse.ports.crossing import Crossing
+from tollhouse.ports.dialect import ClientCall, Dialect, Reading
+from tollhouse.ports.fetcher import Fetcher
+from tollhouse.ports.provider import Traits
+from tollhouse.ports.recall import Recall
+from tollhouse.ports.translation import Scene, Written
+from tollhouse.ports.transport import UpstreamRequest
+
+from .bridge import Bridge, Converted
+from .emulation import Emulation
+from .fit import fitted, members, without
+from .headers import straight_headers, translated_headers
+from .losses import declare, refused
+from .media import with_media
+from .reasoning import with_reasoning
+from .straight import Straight
+from .way import Way, find_way, has_tools, path_of
+
+
+class Workshop(msgspec.Struct, frozen=True, kw_only=True):
+    """What translating needs beside the call. One per serving process."""
+
+    dialects: Mapping[str, Dialect]
+    recall: Recall
+    fetcher: Fetcher
+
+
+class Translator:
+    """Makes the crossings of one exchange."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        call: ClientCall,
+        dialect: Dialect,
+        *,
+        tenant: str,
+        mode: UnknownParameters,
+        scene: Scene,
+        verb: str | None,
+    ) -> None:
+        self._workshop = workshop
+        self._call = call
+        self._dialect = dialect
+        self._tenant = tenant
+        self._mode = mode
+        self._scene = scene
+        self._verb = verb
+        self._conversation: tuple[ModelRequest, tuple[str, ...]] | None = None
+
+    async def cross(self, candidate: Candidate, upstream: Upstream) -> Crossing:
+        """The way to a candidate who can be reached. Raises: GatewayError, before anything is spent."""
+        way = find_way(
+            upstream,
+            candidate,
+            self._call.operation,
+            self._dialect,
+            self._workshop.dialects,
+            has_tools=has_tools(self._call),
+        )
+        assert way is not None, "a plan names only candidates that offer the operation"
+        if way.is_straight:
+            return self._straight(candidate, upstream, way)
+        match way.endpoint.operation:
+            case Operation.CHAT:
+                return await self._bridge(candidate, upstream, way)
+            case Operation.COUNT_TOKENS:
+                return await self._count(candidate, upstream, way)
+            case Operation.EMBEDDINGS:
+                return self._embed(candidate, upstream, way)
+            case _:
+                return self._rank(candidate, upstream, way)
+
+    # -- the same dialect
+
+    def _straight(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
+        call = self._call
+        endpoint = way.endpoint
+        traits = _traits(candidate, upstream, way)
+        headers, betas = straight_headers(
+            call.headers, self._dialect.name, endpoint, upstream, is_stream=call.is_stream
+        )
+        body = self._dialect.forward(
+            call, candidate.model, ask_usage=call.is_stream and traits.takes_stream_options
+        )
+        if is_marked(body):
+            body = self._dialect.mend(body, traits.issuer)
+        dropped = tuple(f"anthropic-beta: {name}" for name in betas.removed)
+        if self._mode is not UnknownParameters.PASS:
+            body, more = self._narrowed(body, upstream)
+            dropped += more
+        body = fitted(body, endpoint, betas.kept)
+        body, rules = absorb(upstream.provider.kind, self._dialect.name, candidate.model, body)
+        dropped += lost(rules)
+        return Straight(
+            self._request(candidate, upstream, way, headers, body), call, self._dialect, endpoint, dropped
+        )
+
+    def _narrowed(self, body: bytes, upstream: Upstream) -> tuple[bytes, tuple[str, ...]]:
+        """Without the top-level members nobody has ever described. Raises: GatewayError with STRICT."""
+        known = self._dialect.known
+        unknown = tuple(name for name in members(body) if name not in known)
+        if not unknown:
+            return body, ()
+        if self._mode is UnknownParameters.STRICT:
+            raise refused(unknown[0], "", upstream.name)
+        return without(body, frozenset(unknown)), unknown
+
+    # -- another dialect
+
+    async def _bridge(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
+        faces, theirs = self._dialect.chat, way.dialect.chat
+        assert faces is not None
+        assert theirs is not None
+        traits = _traits(candidate, upstream, way)
+        if self._conversation is None:
+            self._conversation = faces.read_request(self._call)
+        request, leftovers = self._conversation
+        request, emulation, losses = await self._prepared(request, candidate, traits)
+        written = theirs.write_request(request, traits)
+        dropped = declare((*losses, *written.losses), leftovers, faces.words, self._mode, upstream.name)
+        outgoing, absorbed = self._written(candidate, upstream, way, written)
+        return Bridge(
+            outgoing,
+            call=self._call,
+            scene=self._scene,
+            dialect=self._dialect,
+            other=way.dialect,
+            endpoint=way.endpoint,
+            emulation=emulation,
+            recall=self._workshop.recall,
+            tenant=self._tenant,
+            dropped=dropped + absorbed,
+        )
+
+    async def _prepared(
+        self, request: ModelRequest, candidate: Candidate, traits: Traits
+    ) -> tuple[ModelRequest, Emulation, list[Loss]]:
+        """The request as the upstream can be asked, the writer's own business aside."""
+        request = msgspec.structs.replace(request, model=candidate.model)
+        request, losses = with_reasoning(request, traits.issuer, self._workshop.recall, self._tenant)
+        emulation = Emulation(request, traits)
+        request = await with_media(emulation.request, traits, self._workshop.fetcher)
+        return request, emulation, [*losses, *emulation.losses]
+
+    async def _count(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
+        faces, theirs = self._dialect.counting, way.dialect.counting
+        assert faces is not None
+        assert theirs is not None
+        traits = _traits(candidate, upstream, way)
+        request, leftovers = faces.read_request(self._call)
+        request, _, losses = await self._prepared(request, candidate, traits)
+        written = theirs.write_request(request, traits)
+        words: Mapping[Field, str] = self._dialect.chat.words if self._dialect.chat is not None else {}
+        dropped = declare((*losses, *written.losses), leftovers, words, self._mode, upstream.name)
+
+        def convert(body: bytes) -> tuple[bytes, Reading]:
+            return faces.write_count(theirs.read_count(body), self._call), Reading()
+
+        outgoing, absorbed = self._written(candidate, upstream, way, written)
+        return Converted(outgoing, way.dialect, convert, dropped + absorbed)
+
+    def _embed(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
+        faces, theirs = self._dialect.embedding, way.dialect.embedding
+        assert faces is not None
+        assert theirs is not None
+        request, leftovers = faces.read_request(self._call)
+        request = msgspec.structs.replace(request, model=candidate.model)
+        written = theirs.write_request(request, _traits(candidate, upstream, way))
+        dropped = declare(written.losses, leftovers, faces.words, self._mode, upstream.name)
+
+        def convert(body: bytes) -> tuple[bytes, Reading]:
+            response = theirs.read_response(body)
+            return faces.write_response(response, self._call, self._scene), Reading(usage=response.usage)
+
+        outgoing, absorbed = self._written(candidate, upstream, way, written)
+        return Converted(outgoing, way.dialect, convert, dropped + absorbed)
+
+    def _rank(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
+        faces, theirs = self._dialect.ranking, way.dialect.ranking
+        assert faces is not None
+        assert theirs is not None
+        request, leftovers = faces.read_request(self._call)
+        request = msgspec.structs.replace(request, model=candidate.model)
+        written = theirs.write_request(request, _traits(candidate, upstream, way))
+        dropped = declare(written.losses, leftovers, faces.words, self._mode, upstream.name)
+
+        def convert(body: bytes) -> tuple[bytes, Reading]:
+            response = theirs.read_response(body)
+            return faces.write_response(response, self._call, self._scene), Reading(usage=response.usage)
+
+        outgoing, absorbed = self._written(candidate, upstream, way, written)
+        return Converted(outgoing, way.dialect, convert, dropped + absorbed)
+
+    # -- both
+
+    def _written(
+        self, candidate: Candidate, upstream: Upstream, way: Way, written: Written
+    ) -> tuple[UpstreamRequest, tuple[str, ...]]:
+        """The request, and what of it was absorbed without a trace."""
+        headers = translated_headers(written.headers, way.endpoint, upstream, is_stream=self._call.is_stream)
+        body = fitted(written.body, way.endpoint, ())
+        body, rules = absorb(upstream.provider.kind, way.dialect.name, candidate.model, body)
+        return self._request(candidate, upstream, way, headers, body), lost(rules)
+
+    def _request(
+        self,
+        candidate: Candidate,
+        upstream: Upstream,
+        way: Way,
+        headers: tuple[tuple[bytes, bytes], ...],
+        body: bytes,
+    ) -> UpstreamRequest:
+        verb = self._verb if way.is_straight else None
+        path = path_of(upstream, way.endpoint, candidate.model, is_stream=self._call.is_stream, verb=verb)
+        return UpstreamRequest(method=b"POST", path=path, headers=headers, body=body)
+
+
+def _traits(candidate: Candidate, upstream: Upstream, way: Way) -> Traits:
+    traits = upstream.provider.traits_for(candidate.model, way.endpoint)
+    limit = candidate.deployment.max_output_tokens
+    return traits if limit is None else msgspec.structs.replace(traits, max_output_tokens=limit)

@@ -1,0 +1,99 @@
+"""Which of an upstream's endpoints a call takes, and in which wire API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from tollhouse.config.snapshot import Upstream
+from tollhouse.core.operation import Operation
+from tollhouse.core.routing import Candidate
+from tollhouse.ports.dialect import ClientCall, Dialect
+from tollhouse.ports.provider import Endpoint
+
+_UPSTREAM: Final = {Operation.TEXT_COMPLETION: Operation.CHAT}
+"""What an operation becomes when it is translated."""
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint and the dialect it is spoken to in."""
+
+    endpoint: Endpoint
+    dialect: Dialect
+    is_straight: bool
+    """Whether the caller speaks it too."""
+
+
+def find_way(
+    upstream: Upstream,
+    candidate: Candidate,
+    operation: Operation,
+    dialect: Dialect,
+    dialects: Mapping[str, Dialect],
+    *,
+    has_tools: bool = False,
+) -> Way | None:
+    """The caller's own dialect if the upstream offers it, else the first one that both can be translated by. What the
+    deployment names, or what the model alone can be reached in, is the only one considered. None if there is none."""
+    wanted = _UPSTREAM.get(operation, operation)
+    offered = upstream.dialects
+    only = candidate.deployment.dialect
+    if only is None and wanted is Operation.CHAT:
+        traits = upstream.provider.traits_for(candidate.model)
+        only = traits.only_dialect or (traits.tools_dialect if has_tools else None)
+    if only is not None and only in upstream.dialects:
+        offered = (only,)
+    if dialect.name in offered:
+        endpoint = upstream.provider.endpoint(operation, dialect.name)
+        if endpoint is not None:
+            return Way(endpoint=endpoint, dialect=dialect, is_straight=True)
+    for endpoint in upstream.provider.endpoints:
+        other = dialects.get(endpoint.dialect)
+        if (
+            endpoint.operation is wanted
+            and other is not None
+            and other.name in offered
+            and _can_translate(wanted, dialect, other)
+        ):
+            return Way(endpoint=endpoint, dialect=other, is_straight=False)
+    return None
+
+
+def has_tools(call: ClientCall) -> bool:
+    """Whether the request gives the model tools, as far as its top level shows."""
+    span = call.spans.get("tools")
+    return span is not None and call.body[span[0] : span[1]] not in (b"[]", b"null")
+
+
+def _can_translate(operation: Operation, caller: Dialect, other: Dialect) -> bool:
+    match operation:
+        case Operation.CHAT:
+            faces: tuple[object, object] = (caller.chat, other.chat)
+        case Operation.COUNT_TOKENS:
+            faces = (caller.counting, other.counting)
+        case Operation.EMBEDDINGS:
+            faces = (caller.embedding, other.embedding)
+        case Operation.RERANK:
+            faces = (caller.ranking, other.ranking)
+        case _:
+            return False
+    return None not in faces
+
+
+def path_of(
+    upstream: Upstream, endpoint: Endpoint, model: str, *, is_stream: bool, verb: str | None
+) -> bytes:
+    """The target of a request: the provider's path below the base URL, with everything filled in."""
+    template = endpoint.path
+    if is_stream and endpoint.stream_path is not None:
+        template = endpoint.stream_path
+    elif verb is not None and endpoint.own_path is not None:
+        template = endpoint.own_path
+    if "{" in template:
+        template = template.format(
+            model=quote(model, safe=""), verb=quote(verb or "", safe=""), **upstream.settings
+        )
+    return (upstream.base_path + template).encode("ascii")
