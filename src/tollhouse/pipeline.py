@@ -11,32 +11,64 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 from urllib.parse import unquote
 
 import msgspec
 
-from tollhouse.config.snapshot import Snapshot
+from tollhouse.config.snapshot import Snapshot, Upstream
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import Outcome
 from tollhouse.core.identity import Principal
 from tollhouse.core.ids import key_hint, time_ordered_id
 from tollhouse.core.operation import Operation
 from tollhouse.core.passage import Passage
-from tollhouse.core.routing import Candidate, Deployment
+from tollhouse.core.routing import Candidate, Deployment, Plan, Route
 from tollhouse.ports.clock import Clock
+from tollhouse.ports.crossing import Crossing
 from tollhouse.ports.dialect import Ask, ClientCall, Dialect
 from tollhouse.ports.opened import Whole
 from tollhouse.ports.reply import CallerTooSlow, Reply
 from tollhouse.ports.request import Request
 from tollhouse.ports.translation import Scene
+from tollhouse.ports.transport import UpstreamRequest
 from tollhouse.stages.account import Accountant, outcome_of
 from tollhouse.stages.admit import admit, passthrough_scope
 from tollhouse.stages.authenticate import Keyring, authenticate, presented_key
+from tollhouse.stages.conversation import (
+    DIALECT as RESPONSES,
+)
+from tollhouse.stages.conversation import (
+    Conversation,
+    Doing,
+    Made,
+    Memory,
+    answer_of,
+    foreign_provider,
+    not_found,
+    open_conversation,
+)
 from tollhouse.stages.deliver import answer_headers, deliver_live, deliver_ours, deliver_whole, error_headers
 from tollhouse.stages.dispatch import Dispatcher
 from tollhouse.stages.list_models import list_models
 from tollhouse.stages.route import passthrough_route, plan_route
 from tollhouse.stages.translate import Translator, Workshop, find_way, header_text, pass_through
+from tollhouse.stages.translate.way import has_tools, path_of
+
+_STORED: Final = frozenset(
+    [
+        Operation.RETRIEVE_RESPONSE,
+        Operation.DELETE_RESPONSE,
+        Operation.CANCEL_RESPONSE,
+        Operation.LIST_INPUT_ITEMS,
+    ]
+)
+"""What is done with earlier answers of the Responses API."""
+_UNREAD: Final = _STORED | {Operation.PASSTHROUGH}
+"""Whose answers nobody looks into: no event can be added to what may be no stream."""
+_STATE: Final = b"x-tollhouse-responses-state"
+_BELOW: Final = {Operation.CANCEL_RESPONSE: "/cancel", Operation.LIST_INPUT_ITEMS: "/input_items"}
+"""Where it is done, below the answer's own path."""
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +82,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     """What the path asks for, where its last word does; such as `streamGenerateContent`."""
     is_stream: bool | None = None
     """Whether a stream is wanted, where the path decides."""
+    response: str | None = None
+    """The earlier response the path names, still percent-encoded."""
 
     @property
     def takes_key_in_query(self) -> bool:
@@ -83,6 +117,8 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
                 deliver_ours(body, reply, headers, passage, house.clock)
             case Operation.PASSTHROUGH:
                 await _pass_through(house, principal, request, reply, passage)
+            case operation if operation in _STORED:
+                await _stored_response(house, door, principal, request, reply, passage)
             case _:
                 await _call_model(house, door, principal, dialect, request, reply, passage)
         if passage.outcome is Outcome.OPEN:
@@ -170,24 +206,78 @@ async def _call_model(
     )
     passage.route = plan.route.name
 
-    translator = Translator(
-        house.workshop,
-        call,
-        dialect,
-        tenant=principal.tenant,
-        mode=plan.route.unknown_parameters,
-        scene=Scene(id=passage.id.partition("_")[2], now=int(passage.accepted_at), model=call.model),
-        verb=door.verb,
-    )
-    answer = await house.dispatcher.call(plan, call, passage, translator.cross)
+    translator = partial(_translator, house, door, principal, dialect, plan.route, passage)
+    conversation: Conversation | None = None
+    cross = translator(call).cross
+    if dialect.name == RESPONSES:
+        conversation = _conversation(house, principal, dialect, call, plan)
+        plan = conversation.plan
+        cross = partial(_cross, conversation, translator, translator(conversation.call))
+    answer = await house.dispatcher.call(plan, call, passage, cross)
     headers = answer_headers(passage, house.clock)
     if passage.dropped:
         headers.append((b"x-tollhouse-dropped", header_text(passage.dropped)))
+    state = conversation.state_of(passage.attempts[-1].candidate) if conversation is not None else None
+    if state is not None:
+        headers.append((_STATE, state.encode()))
     if isinstance(answer, Whole):
         deliver_whole(answer, reply, headers, passage, house.clock)
     else:
         headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await deliver_live(answer, reply, headers, passage, house.clock)
+
+
+def _translator(
+    house: House,
+    door: Door,
+    principal: Principal,
+    dialect: Dialect,
+    route: Route,
+    passage: Passage,
+    call: ClientCall,
+) -> Translator:
+    return Translator(
+        house.workshop,
+        call,
+        dialect,
+        tenant=principal.tenant,
+        mode=route.unknown_parameters,
+        scene=Scene(id=passage.id.partition("_")[2], now=int(passage.accepted_at), model=call.model),
+        verb=door.verb,
+    )
+
+
+def _conversation(
+    house: House, principal: Principal, dialect: Dialect, call: ClientCall, plan: Plan
+) -> Conversation:
+    def is_native(candidate: Candidate) -> bool:
+        upstream = house.snapshot.providers[candidate.deployment.provider]
+        dialects = house.workshop.dialects
+        way = find_way(upstream, candidate, call.operation, dialect, dialects, has_tools=has_tools(call))
+        return way is not None and way.is_straight
+
+    return open_conversation(
+        call,
+        plan,
+        dialect=dialect,
+        memory=Memory(house.workshop.recall, principal.tenant),
+        providers=house.snapshot.providers,
+        is_native=is_native,
+        may_use=principal.may_use,
+    )
+
+
+async def _cross(
+    conversation: Conversation,
+    translator: Callable[[ClientCall], Translator],
+    usual: Translator,
+    candidate: Candidate,
+    upstream: Upstream,
+) -> Crossing:
+    """The way to one candidate, who may be told less than the others, with its answer remembered."""
+    call = conversation.call_for(candidate)
+    mine = usual if call is conversation.call else translator(call)
+    return conversation.watched(candidate, await mine.cross(candidate, upstream))
 
 
 def _ask(door: Door, request: Request, body: bytes) -> Ask:
@@ -229,15 +319,81 @@ async def _pass_through(
     upstream_request = pass_through(
         request.method, path, request.query, request.headers, body, binding.upstream
     )
+    await _pass_on(house, candidate, route, upstream_request, reply, passage)
+
+
+async def _pass_on(
+    house: House,
+    candidate: Candidate,
+    route: Route,
+    upstream_request: UpstreamRequest,
+    reply: Reply,
+    passage: Passage,
+    *more: tuple[bytes, bytes],
+) -> bool:
+    """Whether the upstream did what it was asked."""
     answer = await house.dispatcher.pass_on(
         candidate, upstream_request, passage, route.timeouts, passage.accepted + route.timeouts.total_s
     )
-    headers = answer_headers(passage, house.clock)
+    headers = [*answer_headers(passage, house.clock), *more]
     if isinstance(answer, Whole):
         deliver_whole(answer, reply, headers, passage, house.clock)
         passage.outcome = Outcome.UPSTREAM_ERROR
-    else:
-        await deliver_live(answer, reply, headers, passage, house.clock)
+        return False
+    await deliver_live(answer, reply, headers, passage, house.clock)
+    return True
+
+
+async def _stored_response(
+    house: House, door: Door, principal: Principal, request: Request, reply: Reply, passage: Passage
+) -> None:
+    """An earlier answer of this tenant's, by whoever keeps it."""
+    assert door.response is not None
+    body = await request.body()
+    passage.request_bytes = len(body)
+    doing = Doing(operation=door.operation, response_id=unquote(door.response), query=request.query)
+    memory = Memory(house.workshop.recall, principal.tenant)
+    made = memory.response(doing.response_id)
+    if made is not None and not principal.may_use(made.route):
+        raise not_found(doing.response_id, None)
+    if made is not None and made.kept_in is not None:
+        passage.route = made.route
+        document = answer_of(doing, memory)
+        headers = [*answer_headers(passage, house.clock), (_STATE, b"emulated")]
+        deliver_ours(document, reply, headers, passage, house.clock)
+        return
+    candidate, route = _keeper_of(house, principal, doing, made)
+    passage.route = made.route if made is not None else None
+    upstream = house.snapshot.providers[candidate.deployment.provider]
+    path, query = _below(upstream, candidate, f"/{door.response}{_BELOW.get(door.operation, '')}")
+    query = "&".join(part for part in (query, request.query) if part)
+    upstream_request = pass_through(request.method, path, query, request.headers, body, upstream)
+    is_done = await _pass_on(house, candidate, route, upstream_request, reply, passage, (_STATE, b"native"))
+    if is_done and door.operation is Operation.DELETE_RESPONSE:
+        memory.forget(doing.response_id)
+
+
+def _keeper_of(
+    house: House, principal: Principal, doing: Doing, made: Made | None
+) -> tuple[Candidate, Route]:
+    """Who is asked about an answer the house does not keep. Raises: GatewayError `route_not_found`."""
+    if made is None:
+        provider = foreign_provider(house.snapshot, RESPONSES, principal.may_use)
+        if provider is None:
+            raise not_found(doing.response_id, None)
+        return passthrough_route(f"{provider}/responses", provider)
+    candidate, route = passthrough_route(made.deployment, made.provider)
+    known = house.snapshot.routes.get(made.route)
+    return candidate, known if known is not None else route
+
+
+def _below(upstream: Upstream, candidate: Candidate, path: str) -> tuple[str, str]:
+    """A path below the one where answers are made, as one below the base URL; and the query that belongs there."""
+    endpoint = upstream.provider.endpoint(Operation.CHAT, RESPONSES)
+    assert endpoint is not None, "answers were made there"
+    target = path_of(upstream, endpoint, candidate.model, is_stream=False, verb=None).decode("ascii")
+    own, _, query = target.removeprefix(upstream.base_path).removeprefix("/").partition("?")
+    return own + path, query
 
 
 def _fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect, house: House) -> None:
@@ -252,7 +408,7 @@ def _fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect,
         passage.status = error.status
         passage.response_bytes = len(body)
         reply.send(error.status, error_headers(error, passage, house.clock), body)
-    elif passage.operation is Operation.PASSTHROUGH:
+    elif passage.operation in _UNREAD:
         reply.abort()
     else:
         reply.end(dialect.error_frame(error, passage.id))

@@ -6,6 +6,7 @@ is and what to do; the dialect of the caller turns it into bytes, the book keeps
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -20,6 +21,7 @@ class ErrorKind(StrEnum):
     ROUTE_NOT_FOUND = "route_not_found"
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    CONTENT_BLOCKED = "content_blocked"
     UPSTREAM_RATE_LIMITED = "upstream_rate_limited"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     UPSTREAM_INVALID_RESPONSE = "upstream_invalid_response"
@@ -51,7 +53,12 @@ class Blame(StrEnum):
 def status_of(kind: ErrorKind) -> int:  # noqa: PLR0911 - one line a group is the table
     """The HTTP status of a kind. Exhaustive: a new kind without a status does not type-check."""
     match kind:
-        case ErrorKind.INVALID_REQUEST | ErrorKind.UNSUPPORTED_PARAMETER | ErrorKind.CONTEXT_LENGTH_EXCEEDED:
+        case (
+            ErrorKind.INVALID_REQUEST
+            | ErrorKind.UNSUPPORTED_PARAMETER
+            | ErrorKind.CONTEXT_LENGTH_EXCEEDED
+            | ErrorKind.CONTENT_BLOCKED
+        ):
             return 400
         case ErrorKind.UNAUTHENTICATED | ErrorKind.KEY_EXPIRED:
             return 401
@@ -148,23 +155,31 @@ def invalid_request(message: str, *, param: str | None = None, hint: str = "") -
 DOCS: Final = "docs/reference/errors.md"
 
 _TYPES: Final = {
-    400: "invalid_request_error",
     401: "authentication_error",
+    402: "insufficient_quota",
     403: "permission_error",
     404: "not_found_error",
+    408: "api_error",
+    409: "api_error",
     429: "rate_limit_error",
 }
+"""Where the status has a word of its own; other 4xx are `invalid_request_error`."""
+_TYPE: Final = re.compile(r"[a-z][a-z0-9_]*")
+_FOREIGN_TYPES: Final = frozenset(
+    ["error", "overloaded_error", "request_too_large", "billing_error", "timeout_error", "conflict_error"]
+)
+"""Anthropic's words that OpenAI has not. AWS's exceptions and Google's statuses are told by how they are written."""
 
 
 def error_document(error: GatewayError, request_id: str) -> dict[str, dict[str, object]]:
     """The error in the house's own envelope, which is OpenAI's with a few fields more.
 
-    Where the upstream refused, its own wording, type and parameter are kept; `code` is always ours.
+    Where the upstream refused, its own wording, type and parameter are kept, the type unless it is a word of another
+    API's; `code` is always ours.
     """
     theirs = (error.upstream.error if error.upstream is not None else None) or {}
-    kind = theirs.get("type") or _TYPES.get(error.status, "api_error")
     document: dict[str, object] = {
-        "type": kind,
+        "type": _type_of(theirs.get("type"), error.status),
         "code": error.kind.value,
         "message": error.message,
         "param": error.param if error.param is not None else theirs.get("param"),
@@ -176,3 +191,9 @@ def error_document(error: GatewayError, request_id: str) -> dict[str, dict[str, 
     if theirs.get("code") is not None:
         document["upstream_code"] = theirs["code"]
     return {"error": document}
+
+
+def _type_of(theirs: object, status: int) -> str:
+    if isinstance(theirs, str) and _TYPE.fullmatch(theirs) and theirs not in _FOREIGN_TYPES:
+        return theirs
+    return _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")

@@ -85,6 +85,10 @@ class StreamTap(Protocol):
         """Whether the event has gone by after which nothing may follow: the end of the body need not be waited for."""
 
     @property
+    def takes_more(self) -> bool:
+        """Whether bytes that follow at once after `is_done` still go to the caller, by `feed`, as they are."""
+
+    @property
     def progress(self) -> int:
         """Counts frames that are progress: heartbeats and empty preambles are not."""
 

@@ -138,6 +138,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `stream_options.include_usage` may be sent on streams."""
     takes_image_urls: bool = True
     takes_document_urls: bool = True
+    takes_plain_urls: bool = True
+    """Whether these URLs may be http too; else only https."""
     takes_result_media: bool = True
     """Whether a tool's result may have pictures in it; else they follow in a message of the user's."""
     takes_strict_tools: bool = True
@@ -145,6 +147,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """Chat completions: `cache_control` on parts (OpenRouter)."""
     max_output_tokens: int | None = None
     """How long an answer may be; sent where the dialect demands a limit and the caller named none."""
+    keeps_responses: bool = True
+    """Responses: whether an earlier answer can be gone on from by its id (`previous_response_id`)."""
     server_tools: frozenset[str] = frozenset()
     """Kinds of core.request.ServerTool it runs."""
     only_dialect: str | None = None

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from tollhouse.core.errors import ErrorKind
 from tollhouse.core.routing import Timeouts
 from tollhouse.core.secret import Secret
+
+if TYPE_CHECKING:
+    from .credential import Opener
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Name and value pairs, names in lower case, in order of arrival."""
@@ -66,6 +69,10 @@ class Egress(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str | None = None
     proxy: Origin | None = None
     """An HTTP proxy asked by CONNECT for https origins, by absolute form for http ones."""
+    connect_to: tuple[str, ...] = ()
+    """IP addresses to connect to, in this order, and no others: the name of the origin is then never looked up, while
+    the `host` header and the certificate stay the name's. Not together with a proxy. Connections made so are not kept
+    for another call."""
 
 
 class Target(Protocol):
@@ -82,7 +89,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     path: bytes
     """Origin form, query included, percent-encoded."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    """Lower-case names. host, content-length, transfer-encoding, connection and the credential's name are refused."""
+    """Lower-case names. host, content-length, transfer-encoding, connection and the names of what opens the target are refused."""
     body: bytes = b""
 
 
@@ -109,12 +116,12 @@ class Transport(Protocol):
     """Opens calls. One per event loop."""
 
     def bind(
-        self, origin: Origin, credential: Credential | None = None, egress: Egress | None = None
+        self, origin: Origin, credential: Credential | Opener | None = None, egress: Egress | None = None
     ) -> Target:
         """A target to call, with a pool of connections of its own: to be kept as long as it is called.
 
-        Raises: ValueError if the credential belongs to another origin or cannot stand in a header, if the origin or
-        the proxy is not one, if the CA file cannot be used.
+        Raises: ValueError if the credential belongs to another origin or cannot stand in a header, if the origin, the
+        proxy or an address is not one, if the CA file cannot be used.
         """
 
     async def open(
@@ -123,7 +130,7 @@ class Transport(Protocol):
         """Send one request and wait for status and headers. Never sends twice, never follows a redirect.
 
         `deadline` is loop time. Uses the clocks connect_s, tls_s and first_header_s of `timeouts`.
-        Cancelling it closes the connection.
+        Cancelling it closes the connection. An Opener is asked before anything is connected or sent.
 
         Raises: TransportError; ValueError when the request's method, path or headers are refused (nothing is sent).
         """

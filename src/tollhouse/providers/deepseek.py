@@ -25,7 +25,11 @@ PROVIDER = Provider(
             operation=Operation.CHAT,
             dialect="openai_responses",
             path="/responses",
-            traits=(("json_schema", Support.NATIVE), ("thinking", Thinking.EFFORT)),
+            traits=(
+                ("json_schema", Support.NATIVE),
+                ("thinking", Thinking.EFFORT),
+                ("keeps_responses", False),
+            ),
         ),
         Endpoint(operation=Operation.CHAT, dialect="anthropic_messages", path="/anthropic/v1/messages"),
     ),

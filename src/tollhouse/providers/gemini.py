@@ -1,7 +1,8 @@
 """Google's Gemini API.
 
 Source: https://ai.google.dev/api, in the words of python-genai 3.6.1 (base URL, `v1beta`, `x-goog-api-key`,
-`alt=sse`), read 2026-11-25. What differs by model stands in `gemini_family`.
+`alt=sse`), read 2026-11-25; files by public or signed https URL:
+https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits, read 2026-11-25. What differs by model stands in `gemini_family`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,7 @@ PROVIDER = Provider(
     auth=Auth(header="x-goog-api-key", prefix=""),
     traits=Traits(
         issuer="gemini",
-        takes_image_urls=False,
-        takes_document_urls=False,
+        takes_plain_urls=False,
         server_tools=frozenset({"web_search", "web_fetch", "code_execution"}),
     ),
     models=(("*", NEWEST_GEMINI), *GEMINI),

@@ -28,6 +28,7 @@ PROVIDER = Provider(
     ),
     traits=Traits(
         issuer="groq",
+        keeps_responses=False,
         unsupported=OPENAI_ONLY
         | {Field.LOGPROBS, Field.TOP_LOGPROBS, Field.LOGIT_BIAS, Field.N, Field.MESSAGE_NAMES},
         json_schema=Support.EMULATED,

@@ -29,6 +29,7 @@ PROVIDER = Provider(
     needs_credential=False,
     traits=Traits(
         issuer="ollama",
+        keeps_responses=False,
         unsupported=OPENAI_ONLY
         | {
             Field.TOOL_CHOICE,

@@ -4,7 +4,8 @@ Sources, read 2026-11-25: https://openrouter.ai/docs/api/reference/overview and
 https://openrouter.ai/docs/api/reference/parameters (what a request may have; documents may be URLs),
 https://openrouter.ai/docs/guides/best-practices/reasoning-tokens (`reasoning`, also on messages that come back) and
 https://openrouter.ai/docs/guides/best-practices/prompt-caching (`cache_control` on parts). What a model of another
-maker refuses, OpenRouter leaves out by itself.
+maker refuses, OpenRouter leaves out by itself. Its Responses API keeps nothing between calls and refuses `store: true`
+(https://www.openrouter.ai/docs/api_reference/responses/error-handling).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ PROVIDER = Provider(
     ),
     traits=Traits(
         issuer="openrouter",
+        keeps_responses=False,
         unsupported=frozenset({Field.STORE, Field.N, Field.PROMPT_CACHE_RETENTION}),
         thinking=Thinking.OBJECT,
         output_limit_field="max_tokens",

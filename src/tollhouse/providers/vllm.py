@@ -2,7 +2,8 @@
 
 Sources, read 2026-11-25: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html (the wire APIs it
 serves, `user` is passed over; reranking is Cohere's) and https://docs.vllm.ai/en/latest/features/reasoning_outputs/
-(thoughts are in `reasoning`, once `reasoning_content`). Where it lives and whether it wants a credential is each
+(thoughts are in `reasoning`, once `reasoning_content`). Responses are kept only where the server was started with
+`VLLM_ENABLE_RESPONSES_API_STORE`, so that is not relied on. Where it lives and whether it wants a credential is each
 installation's own affair.
 """
 
@@ -27,6 +28,7 @@ PROVIDER = Provider(
     needs_credential=False,
     traits=Traits(
         issuer="vllm",
+        keeps_responses=False,
         unsupported=OPENAI_ONLY | {Field.END_USER},
         efforts=frozenset({"low", "medium", "high"}),
         output_limit_field="max_tokens",

@@ -15,7 +15,8 @@ from tollhouse.core.errors import (
 )
 
 STATUSES = {
-    "invalid_request": 400, "unsupported_parameter": 400, "context_length_exceeded": 400, "unauthenticated": 401,
+    "invalid_request": 400, "unsupported_parameter": 400, "context_length_exceeded": 400, "content_blocked": 400,
+    "unauthenticated": 401,
     "key_expired": 401, "forbidden": 403, "route_not_found": 404, "upstream_rate_limited": 429, "internal": 500,
     "upstream_unavailable": 502, "upstream_invalid_response": 502, "auth_unavailable": 503, "overloaded": 503,
     "timeout_connect": 504, "timeout_tls": 504, "timeout_first_header": 504, "timeout_first_token": 504,

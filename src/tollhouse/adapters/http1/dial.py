@@ -68,7 +68,7 @@ class Dialler:
     async def _connect(self, target: Http1Target) -> socket.socket:
         host, port = target.next_hop
         try:
-            raw = await reach(self._loop, await self._resolver.addresses(host, port))
+            raw = await reach(self._loop, target.addresses or await self._resolver.addresses(host, port))
         except socket.gaierror as error:
             raise _not_sent(f"The name {host} cannot be resolved ({error.strerror}).") from error
         except OSError as error:

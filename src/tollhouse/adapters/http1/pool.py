@@ -21,10 +21,12 @@ _CLOSED = "The gateway is shutting down: it ends the calls that are left and mak
 class Pool:
     """Idle connections to one target. The one used last is used next, so that a burst's surplus grows old and goes."""
 
-    __slots__ = ("_fleet", "_idle")
+    __slots__ = ("_fleet", "_idle", "_keeps")
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, *, keeps: bool = True) -> None:
+        """Without `keeps` no connection waits: each is closed after its first request."""
         self._fleet = fleet
+        self._keeps = keeps
         self._idle: deque[Connection] = deque()
         """Those that end while they are idle are found out when their turn comes."""
 
@@ -48,7 +50,7 @@ class Pool:
 
     def checkin(self, connection: Connection, now: float) -> None:
         """The connection is free. It is cut instead where nobody will want it."""
-        if self._fleet.is_closed:
+        if self._fleet.is_closed or not self._keeps:
             connection.cut()
             return
         idle = self._idle

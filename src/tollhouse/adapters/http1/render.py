@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tollhouse.ports.credential import Opener
 from tollhouse.ports.transport import Credential, Origin, UpstreamRequest
 
 _METHOD = re.compile(rb"[A-Z]{1,16}").fullmatch
@@ -39,7 +40,7 @@ class Preamble:
 
     __slots__ = ("_constant", "_last_headers", "_last_lines", "_path_prefix", "_refused")
 
-    def __init__(self, host: str, credential: Credential | None, path_prefix: str) -> None:
+    def __init__(self, host: str, credential: Credential | Opener | None, path_prefix: str) -> None:
         """`path_prefix` makes the absolute form a plain proxy wants; empty otherwise.
 
         Raises: ValueError when the credential cannot stand in a header; the message does not show it.
@@ -47,9 +48,11 @@ class Preamble:
         self._path_prefix = path_prefix.encode("ascii")
         self._refused = _OWN
         line = b""
-        if credential is not None:
+        if isinstance(credential, Credential):
             line = _credential_line(credential)
             self._refused = _OWN | {credential.header}
+        elif credential is not None:
+            self._refused = _OWN | _opener_names(credential)
         self._last_headers: tuple[tuple[bytes, bytes], ...] = ()
         self._last_lines = b""
         self._constant = b" HTTP/1.1\r\nhost: " + host.encode("ascii") + b"\r\n" + line
@@ -83,6 +86,23 @@ class Preamble:
                 raise ValueError(f"The value of the header {name[:60]!r} holds a line break or a zero byte.")
             parts += (name, b": ", value, b"\r\n")
         return b"".join(parts)
+
+
+def opening_lines(headers: tuple[tuple[bytes, bytes], ...], names: frozenset[bytes]) -> bytes:
+    """What an opener adds to a head. Raises: ValueError for what it did not announce; the message shows no value."""
+    lines = b""
+    for name, value in headers:
+        if name not in names or _UNSAFE(value):
+            raise ValueError(f"The header {name[:60]!r} cannot open a request.")
+        lines += name + b": " + value + b"\r\n"
+    return lines
+
+
+def _opener_names(opener: Opener) -> frozenset[bytes]:
+    for name in opener.names:
+        if name in _OWN or not _NAME(name):
+            raise ValueError(f"{name[:60]!r} is not a header a credential can travel in.")
+    return opener.names
 
 
 def _credential_line(credential: Credential) -> bytes:

@@ -34,7 +34,7 @@ class Resolver:
 
     async def addresses(self, host: str, port: int) -> list[Address]:
         """At least one, in the order to be tried. Raises: OSError."""
-        literal = _literal(host, port)
+        literal = literal_address(host, port)
         if literal is not None:
             return [literal]
         key = (host, port)
@@ -68,7 +68,8 @@ class Resolver:
             self._known.popitem(last=False)
 
 
-def _literal(host: str, port: int) -> Address | None:
+def literal_address(host: str, port: int) -> Address | None:
+    """The address a host is by itself; None where it is a name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

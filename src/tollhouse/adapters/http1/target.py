@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from tollhouse.ports.transport import Credential, Origin, UpstreamRequest
+import msgspec
+
+from tollhouse.ports.credential import Opener
+from tollhouse.ports.transport import Credential, Egress, Origin, UpstreamRequest
 
 from .connection import Connection
 from .pool import Fleet, Pool
-from .render import Preamble, authority
+from .render import Preamble, authority, opening_lines
+from .resolve import Address, literal_address
 
 
 class Http1Target:
@@ -18,9 +22,12 @@ class Http1Target:
     __slots__ = (
         "_fleet",
         "_loop",
+        "_host",
         "_preamble",
+        "addresses",
         "is_tunnelled",
         "next_hop",
+        "opener",
         "origin",
         "place",
         "pool",
@@ -33,8 +40,8 @@ class Http1Target:
         loop: asyncio.AbstractEventLoop,
         fleet: Fleet,
         origin: Origin,
-        credential: Credential | None,
-        proxy: Origin | None,
+        credential: Credential | Opener | None,
+        egress: Egress,
         tls: ssl.SSLContext | None,
     ) -> None:
         """Raises: ValueError, see ports.transport."""
@@ -42,15 +49,19 @@ class Http1Target:
             raise ValueError(
                 f"The credential belongs to {_url(credential.origin)} and is not sent to {_url(origin)}."
             )
+        proxy = egress.proxy
         if proxy is not None and proxy.scheme != "http":
             raise ValueError(f"The proxy {_url(proxy)} must be an http one.")
         host = authority(origin)
+        self.opener = None if isinstance(credential, Credential) else credential
         self._loop = loop
         self._fleet = fleet
+        self._host = (b"host", host.encode("ascii"))
         self.origin = origin
         self.place = f"{origin.scheme}://{host}"
         self.tls = tls
-        self.pool = Pool(fleet)
+        self.addresses = _addresses(origin, egress)
+        self.pool = Pool(fleet, keeps=not self.addresses)
         hop = proxy or origin
         self.next_hop = (hop.host, hop.port)
         self.is_tunnelled = proxy is not None and tls is not None
@@ -66,9 +77,29 @@ class Http1Target:
         """The request's head. Raises: ValueError."""
         return self._preamble.head(request)
 
+    async def opened(self, head: bytes, request: UpstreamRequest, deadline: float) -> bytes:
+        """A rendered head with what the opener adds. Raises: TransportError, see ports.credential."""
+        assert self.opener is not None
+        as_sent = msgspec.structs.replace(request, headers=(self._host, *request.headers))
+        added = await self.opener.headers(as_sent, deadline)
+        return head[:-2] + opening_lines(added, self.opener.names) + head[-2:]
+
     def new_connection(self) -> Connection:
         """Not yet connected."""
         return Connection(self._loop, self._fleet.limits, self.pool, self.place)
+
+
+def _addresses(origin: Origin, egress: Egress) -> list[Address]:
+    """What the target is pinned to; empty where names are looked up. Raises: ValueError."""
+    if egress.connect_to and egress.proxy is not None:
+        raise ValueError("A proxy looks names up itself: it cannot be told the addresses.")
+    addresses = []
+    for literal in egress.connect_to:
+        address = literal_address(literal, origin.port)
+        if address is None:
+            raise ValueError(f"{literal!r} is not an IP address.")
+        addresses.append(address)
+    return addresses
 
 
 def _url(origin: Origin) -> str:

@@ -6,6 +6,7 @@ import asyncio
 
 from tollhouse.core.errors import ErrorKind
 from tollhouse.core.routing import Timeouts
+from tollhouse.ports.credential import Opener
 from tollhouse.ports.transport import (
     Credential,
     Egress,
@@ -38,12 +39,12 @@ class Http1Transport:
         self._trust = Trust()
 
     def bind(
-        self, origin: Origin, credential: Credential | None = None, egress: Egress | None = None
+        self, origin: Origin, credential: Credential | Opener | None = None, egress: Egress | None = None
     ) -> Http1Target:
         """See ports.transport. Reads the CA file, if there is one: blocks for some milliseconds."""
         egress = egress or Egress()
         tls = self._trust.context(egress.ca_file) if origin.scheme == "https" else None
-        return Http1Target(self._loop, self._fleet, origin, credential, egress.proxy, tls)
+        return Http1Target(self._loop, self._fleet, origin, credential, egress, tls)
 
     async def open(
         self, target: Target, request: UpstreamRequest, timeouts: Timeouts, deadline: float
@@ -56,6 +57,9 @@ class Http1Transport:
             raise TransportError(
                 ErrorKind.TIMEOUT_TOTAL, Phase.NOT_SENT, f"No time was left to call {target.place}."
             )
+        if target.opener is not None:
+            head = await target.opened(head, request, deadline)
+            now = self._loop.time()
         connection = target.pool.checkout(now)
         if connection is None:
             connection = await self._connect(target, timeouts, deadline)
@@ -68,6 +72,8 @@ class Http1Transport:
             deadline=deadline,
         )
         await answer.head()
+        if answer.status == 401 and target.opener is not None:
+            target.opener.refused()
         return answer
 
     async def _connect(self, target: Http1Target, timeouts: Timeouts, deadline: float) -> Connection:

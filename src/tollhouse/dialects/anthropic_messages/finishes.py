@@ -54,7 +54,7 @@ def finish_of(stop_reason: object, stop_sequence: object, stop_details: object) 
     )
 
 
-def finish_out(finish: Finish, *, has_calls: bool, has_refusal: bool) -> dict[str, Any]:
+def finish_out(finish: Finish, *, has_calls: bool) -> dict[str, Any]:
     """The members that tell the end: `stop_reason`, `stop_sequence` and for refusals `stop_details`.
 
     Calls that were made are always told as `tool_use`, or the caller would not run them; without one it is not said,
@@ -67,8 +67,6 @@ def finish_out(finish: Finish, *, has_calls: bool, has_refusal: bool) -> dict[st
         reason = "tool_use"
     elif reason == "tool_use" and not has_calls and finish.raw != "tool_use":
         reason = "end_turn"
-    if has_refusal and reason == "end_turn":
-        reason = "refusal"
     written: dict[str, Any] = {
         "stop_reason": reason,
         "stop_sequence": finish.stop_sequence if reason == "stop_sequence" else None,

@@ -20,7 +20,6 @@ def write_response(response: ModelResponse, scene: Scene) -> bytes:
     ending = finish_out(
         choice.finish,
         has_calls=any(isinstance(part, ToolCall) for part in choice.parts),
-        has_refusal=any(isinstance(part, Refusal) for part in choice.parts),
     )
     return encoded(
         {

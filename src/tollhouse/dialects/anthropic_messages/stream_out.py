@@ -48,7 +48,7 @@ class MessagesWriter:
     """
 
     __slots__ = (
-        "_finish", "_has_arguments", "_has_calls", "_has_refusal", "_has_started", "_ids", "_in_order", "_is_open",
+        "_finish", "_has_arguments", "_has_calls", "_has_started", "_ids", "_in_order", "_is_open",
         "_next", "_out", "_part", "_scene", "_usage",
     )  # fmt: skip
 
@@ -67,7 +67,6 @@ class MessagesWriter:
         self._has_arguments = False
         """Whether the call that is being told has any."""
         self._has_calls = False
-        self._has_refusal = False
         self._usage: Usage | None = None
         self._finish = Finish(reason=FinishReason.OTHER)
 
@@ -83,7 +82,7 @@ class MessagesWriter:
     def finish(self) -> bytes:
         self._start(ResponseStarted(id="", model=""))
         self._close()
-        ending = finish_out(self._finish, has_calls=self._has_calls, has_refusal=self._has_refusal)
+        ending = finish_out(self._finish, has_calls=self._has_calls)
         self._frame("message_delta", {"delta": ending, "usage": usage_out(self._usage)})
         self._out.append(_STOP)
         return self._taken()
@@ -133,7 +132,6 @@ class MessagesWriter:
             self._whole(block)
         match part:
             case Text() | Refusal():
-                self._has_refusal |= isinstance(part, Refusal)
                 self._say(part.text)
             case Thinking():
                 self._say(part.text)

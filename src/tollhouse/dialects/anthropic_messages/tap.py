@@ -77,6 +77,8 @@ class MessagesTap(SseTap):
 
     __slots__ = ("_stop_reason", "_usage")
 
+    takes_more = True
+
     def __init__(self) -> None:
         super().__init__()
         self._usage: dict[str, Any] = {}

@@ -35,8 +35,8 @@ from .vocabulary import NAME
 
 Block = dict[str, Any]
 
-_BEGINNING: Final = "(The conversation goes on.)"
-"""Said by the user where the conversation begins with an answer."""
+_BEGINNING: Final = "."
+"""What the user says where the conversation begins with an answer, or has nothing but instructions: the least."""
 _NO_RESULT: Final = "There is no result of this call."
 _NOTHING: Final = "(nothing)"
 """What a tool answered that answered nothing and failed; an empty content is refused then."""
@@ -65,16 +65,27 @@ class Conversation:
         self._write(_turns(messages))
 
     @property
-    def may_think(self) -> bool:
-        """Whether Claude may be told to: not in a course of calls that began without a thought."""
+    def lacks_thought(self) -> bool:
+        """Whether the last answer called tools and did not begin with a thought."""
         last = next((turn for turn in reversed(self.turns) if turn["role"] == "assistant"), None)
-        return last is None or not _has(last, "toolUse") or "reasoningContent" in last["content"][0]
+        return last is not None and _has(last, "toolUse") and "reasoningContent" not in last["content"][0]
+
+    @property
+    def is_prefilled(self) -> bool:
+        """Whether the answer has begun."""
+        return bool(self.turns[-1]["role"] == "assistant")
+
+    def begin(self) -> None:
+        """Have the user say something first."""
+        self.turns.append({"role": "user", "content": [{"text": _BEGINNING}]})
 
     def _write(self, turns: list[tuple[bool, list[Part]]]) -> None:
         """`turns` alternate; True are the assistant's."""
         for is_answer, parts in turns:
             if is_answer:
-                self._add("assistant", [block for part in parts for block in self._answered(part)])
+                self._add(
+                    "assistant", self._with_an_end([block for p in parts for block in self._answered(p)])
+                )
             else:
                 self._add("user", self._asked(parts))
         if self._open_calls:
@@ -87,7 +98,7 @@ class Conversation:
         if not blocks:
             return
         if not self.turns and role == "assistant":
-            self.turns.append({"role": "user", "content": [{"text": _BEGINNING}]})
+            self.begin()
         if self.turns and self.turns[-1]["role"] == role:  # the turn between them said nothing
             self.turns[-1]["content"] += blocks
         else:
@@ -104,6 +115,13 @@ class Conversation:
         return kept
 
     # -- the assistant's
+
+    def _with_an_end(self, blocks: list[Block]) -> list[Block]:
+        """Claude refuses answers that end in a thought nothing came of."""
+        while self._traits.issuer == NATIVE_ISSUER and blocks and "reasoningContent" in blocks[-1]:
+            blocks.pop()
+            self._losses.add(Field.THINKING_PARTS)
+        return blocks
 
     def _answered(self, part: Part) -> Iterator[Block]:
         match part:
@@ -141,10 +159,14 @@ class Conversation:
         return call_id
 
     def _thought(self, thinking: Thinking) -> Iterator[Block]:
-        content = reasoning_content(thinking)
-        if content is None:
+        if not thinking.text and thinking.signature is None:
             return
-        if self._traits.issuer == NATIVE_ISSUER and thinking.signature is None:
+        is_claude = self._traits.issuer == NATIVE_ISSUER
+        if not is_claude and thinking.signature is not None:
+            # Nobody else on Bedrock signs: what was signed elsewhere goes on as words, if there are any.
+            thinking = Thinking(text=thinking.text)
+        content = reasoning_content(thinking)
+        if content is None or (is_claude and thinking.signature is None):
             self._losses.add(Field.THINKING_PARTS)  # Claude refuses thoughts it has not signed
         elif self._losses.takes(Field.THINKING_PARTS):
             yield {"reasoningContent": content}
@@ -160,18 +182,18 @@ class Conversation:
                 results.setdefault(part.call_id, []).append(part)
         blocks: list[Block] = []
         files: list[Block] = []
-        taken: list[ToolResult] = []
+        taken: set[int] = set()
         for said, call_id in waiting:
             if results.get(said):
                 result = results[said].pop(0)
-                taken.append(result)
+                taken.add(id(result))
             else:
                 result = ToolResult(call_id=said, parts=(Text(text=_NO_RESULT),), is_error=True)
             blocks += self._result(result, call_id, files)
-        others = [part for part in parts if not any(part is result for result in taken)]
         blocks += files
-        for part in others:
-            blocks += self._said(part)
+        for part in parts:
+            if id(part) not in taken:
+                blocks += self._said(part)
         if any("document" in block for block in blocks) and not any("text" in block for block in blocks):
             blocks.append({"text": _DOCUMENT})
         return blocks

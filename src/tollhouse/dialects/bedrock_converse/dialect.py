@@ -32,7 +32,7 @@ from .response_out import write_response
 from .stream_in import ConverseReader
 from .stream_out import ConverseWriter
 from .tap import ConverseTap, judge
-from .vocabulary import NAME, WORDS
+from .vocabulary import KNOWN, NAME, WORDS
 
 _LONGEST_MODEL: Final = 2048
 """Names of inference profiles are long: ConversationalModelId in Bedrock's service model."""
@@ -73,6 +73,7 @@ class ConverseDialect:
 
     name = NAME
     operations = frozenset([Operation.CHAT])
+    known = KNOWN
 
     def read(self, ask: Ask) -> ClientCall:
         try:

@@ -7,14 +7,14 @@ stands inside `error` and not beside the message.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
 
-from tollhouse.core.errors import Blame, ErrorKind, GatewayError, error_document
+from tollhouse.core.errors import ErrorKind, GatewayError, error_document
 from tollhouse.dialects.ground_family import refusals
 from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
+from tollhouse.dialects.ground_family.overflow import BEDROCK, told
 from tollhouse.wire.aws_eventstream import encode
 
 _STATUSES: Final = {
@@ -30,22 +30,11 @@ _STATUSES: Final = {
     "internalserverexception": 500,
     "serviceunavailableexception": 503,
 }
-_OVERFLOW: Final = re.compile(
-    r"input is too long|input tokens exceed|exceeds? (the )?maximum (input )?length", re.IGNORECASE
-)
-_OVERFLOW_SENTENCE: Final = "Input is too long for requested model."
-"""What Bedrock says of Claude, and what agents look for."""
-_NO_SUCH_MODEL: Final = re.compile(
-    r"model identifier is invalid|on-demand throughput isn.t supported|access to the model with the specified model id"
-    r"|end of its life|could not resolve the foundation model",
-    re.IGNORECASE,
-)
-_QUOTA: Final = re.compile(r"too many tokens per day", re.IGNORECASE)
-
 _NAMES: Final = {
     ErrorKind.INVALID_REQUEST: "ValidationException",
     ErrorKind.UNSUPPORTED_PARAMETER: "ValidationException",
     ErrorKind.CONTEXT_LENGTH_EXCEEDED: "ValidationException",
+    ErrorKind.CONTENT_BLOCKED: "ValidationException",
     ErrorKind.UNAUTHENTICATED: "AccessDeniedException",
     ErrorKind.KEY_EXPIRED: "AccessDeniedException",
     ErrorKind.FORBIDDEN: "AccessDeniedException",
@@ -112,30 +101,12 @@ def misplaced_error(body: bytes) -> GatewayError | None:
 
 def _error(status: int, name: str | None, message: Any, retry_after: str | None) -> GatewayError:
     code = None
-    if 400 <= status < 429 and _OVERFLOW.search(message):
-        code = "context_length_exceeded"
-    elif (status == 429 and _QUOTA.search(message)) or (
-        name or ""
-    ).lower() == "servicequotaexceededexception":
+    if (name or "").lower() == "servicequotaexceededexception":
         status, code = 429, "insufficient_quota"
     if status == 424:
         status = 500  # the model failed, not what it depends on for us: others may succeed
     body = msgspec.json.encode({"message": _encodable(message), "type": name, "code": code})
-    error = refusals.upstream_error(status, body, retry_after)
-    if status in (400, 403, 404) and _NO_SUCH_MODEL.search(message):
-        return _no_such_model(error)
-    return error
-
-
-def _no_such_model(error: GatewayError) -> GatewayError:
-    return GatewayError(
-        ErrorKind.ROUTE_NOT_FOUND,
-        error.message,
-        blame=Blame.OPERATOR,
-        hint="Bedrock does not offer the model to the house's account in this region: the operator should look at the "
-        "route's model and the provider's region.",
-        upstream=error.upstream,
-    )
+    return refusals.upstream_error(status, body, retry_after)
 
 
 def _message(said: dict[str, Any]) -> Any:
@@ -190,6 +161,4 @@ def exception_name(error: GatewayError) -> str:
 
 def message_of(error: GatewayError) -> str:
     """The message, with the words agents know an overflow by."""
-    if error.kind is ErrorKind.CONTEXT_LENGTH_EXCEEDED and "too long" not in error.message.lower():
-        return f"{_OVERFLOW_SENTENCE} {error.message}"
-    return error.message
+    return told(error, BEDROCK)

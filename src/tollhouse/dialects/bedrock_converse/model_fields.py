@@ -15,12 +15,18 @@ from typing import Any, Final
 from tollhouse.core.request import ChoiceMode, Field, ModelRequest, Reasoning
 from tollhouse.ports.provider import Thinking, Traits
 
+from .conversation_out import Conversation
 from .losses import Losses
 
 _EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
 _BUDGETS: Final = {
-    "minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 32_768,
-}  # fmt: skip
+    "minimal": 1024,
+    "low": 1024,
+    "medium": 4096,
+    "high": 16_384,
+    "xhigh": 32_768,
+    "max": 65_536,
+}
 """Tokens an effort stands for where a number is wanted, and the reverse."""
 _LEAST_BUDGET: Final = 1024
 """Anthropic's bound."""
@@ -41,24 +47,28 @@ _TOP_K_OF: Final = frozenset(["anthropic", "mistral", "qwen"])
 class ModelFields:
     """The additional fields of one request, and what they mean for `inferenceConfig`."""
 
-    __slots__ = ("_losses", "_request", "_traits", "fields", "is_thinking")
+    __slots__ = ("_conversation", "_losses", "_request", "_traits", "fields", "is_thinking", "limit")
 
-    def __init__(self, request: ModelRequest, traits: Traits, losses: Losses, *, may_think: bool) -> None:
-        """`may_think` is False where Claude would refuse to: in a course of calls that began without a thought."""
+    def __init__(
+        self, request: ModelRequest, traits: Traits, losses: Losses, conversation: Conversation
+    ) -> None:
         self._request = request
+        self._conversation = conversation
         self._traits = traits
         self._losses = losses
         self.fields: dict[str, Any] = {}
         self.is_thinking = False
+        self.limit = request.max_output_tokens
+        """Tokens of the answer, thoughts included; None: as many as the model can."""
         reasoning = request.reasoning
         if reasoning is not None and losses.takes(Field.REASONING):
-            self._think(reasoning, may_think=may_think)
+            self._think(reasoning)
         self._summary(reasoning)
         self._top_k()
 
     # -- thinking
 
-    def _think(self, reasoning: Reasoning, *, may_think: bool) -> None:
+    def _think(self, reasoning: Reasoning) -> None:
         if reasoning == Reasoning(summary=reasoning.summary):
             return
         is_off = reasoning.is_enabled is False or reasoning.effort == "none"
@@ -67,7 +77,7 @@ class ModelFields:
             if not is_off:
                 self._losses.add(Field.REASONING, "This model cannot be told how much to think.")
         elif issuer == "anthropic":
-            self._claude(reasoning, is_off=is_off, may_think=may_think)
+            self._claude(reasoning, is_off=is_off)
         elif issuer == "amazon":
             self._nova(reasoning, is_off=is_off)
         elif is_off:
@@ -76,30 +86,46 @@ class ModelFields:
             name = "reasoning_effort" if issuer == "openai" else "reasoning_config"
             self.fields[name] = self._effort(reasoning)
 
-    def _claude(self, reasoning: Reasoning, *, is_off: bool, may_think: bool) -> None:
+    def _claude(self, reasoning: Reasoning, *, is_off: bool) -> None:
         is_adaptive = self._traits.thinking is Thinking.ADAPTIVE
-        choice = self._request.tool_choice
         if is_off:
-            if is_adaptive:
+            if is_adaptive and "none" not in self._traits.efforts:
+                self._losses.add(Field.REASONING, "This model always thinks.")
+            elif is_adaptive:
                 self.fields["thinking"] = {"type": "disabled"}
             return
-        if choice is not None and choice.mode is ChoiceMode.REQUIRED and self._request.tools:
-            self._losses.add(Field.REASONING, "Claude does not think before a call it is forced to make.")
+        budget = None if is_adaptive else self._budget(reasoning)
+        obstacle = self._obstacle(budget, is_adaptive=is_adaptive)
+        if obstacle is not None:
+            self._losses.add(Field.REASONING, obstacle)
             return
-        if is_adaptive:
+        self.is_thinking = True
+        if budget is None:
             self.fields["thinking"] = {"type": "adaptive"}
             if reasoning.effort is not None or reasoning.budget_tokens is not None:
                 self.fields["output_config"] = {"effort": self._effort(reasoning)}
-            self.is_thinking = True
             return
-        budget = self._budget(reasoning)
+        self.fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        if self.limit is None:
+            self.limit = self._traits.max_output_tokens  # Bedrock's own default may be less than the budget
+        if reasoning.budget_tokens is not None and reasoning.budget_tokens != budget:
+            why = f"The budget for thinking is {budget} tokens, not {reasoning.budget_tokens}."
+            self._losses.add(Field.REASONING, why)
+
+    def _obstacle(self, budget: int | None, *, is_adaptive: bool) -> str | None:
+        """What Claude would refuse the call for."""
+        choice = self._request.tool_choice
+        if choice is not None and choice.mode is ChoiceMode.REQUIRED and self._request.tools:
+            return "Claude does not think before a call it is forced to make."
+        if self._conversation.is_prefilled:
+            return "Claude does not think before an answer that has begun."
+        if is_adaptive:
+            return None
         if budget is None:
-            self._losses.add(Field.REASONING, "The limit of the answer leaves no room to think.")
-        elif not may_think:
-            self._losses.add(Field.REASONING, "Claude does not begin to think between a call and its result.")
-        else:
-            self.fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
-            self.is_thinking = True
+            return "The limit of the answer leaves no room to think."
+        if self._conversation.lacks_thought:
+            return "The conversation came without the thoughts before its last call, which Claude demands."
+        return None
 
     def _nova(self, reasoning: Reasoning, *, is_off: bool) -> None:
         if is_off:
@@ -124,16 +150,15 @@ class ModelFields:
 
     def _budget(self, reasoning: Reasoning) -> int | None:
         """Tokens to think with, fewer than the answer may have; None where that is too few."""
-        limit = self._request.max_output_tokens
-        if limit is not None and limit <= _LEAST_BUDGET:
-            return None
+        limit = self.limit if self.limit is not None else self._traits.max_output_tokens
         budget = reasoning.budget_tokens
         if budget is None:
             budget = _BUDGETS.get(reasoning.effort or "", _BUDGETS["medium"])
-            budget = budget if limit is None else min(budget, limit // 2)
-        elif limit is not None and budget >= limit:
-            budget = limit // 2
-        return max(budget, _LEAST_BUDGET)
+        budget = max(budget, _LEAST_BUDGET)
+        if limit is None or budget < limit:
+            return budget
+        budget = max(limit // 2, _LEAST_BUDGET)  # half is left to the answer
+        return budget if budget < limit else None
 
     def _summary(self, reasoning: Reasoning | None) -> None:
         if reasoning is not None and reasoning.summary not in (None, "auto"):

@@ -43,11 +43,13 @@ def write_request(request: ModelRequest, traits: Traits) -> Written:
     """See ports.translation.ChatFaces.write_request."""
     losses = Losses(traits.unsupported)
     conversation = Conversation(request.messages, traits, losses)
+    if not conversation.turns and any(text.text.strip() for text in request.instructions):
+        conversation.begin()
     if not conversation.turns:
         raise invalid_request(
             "The conversation has no content.", param="messages", hint="Say something in it."
         )
-    more = ModelFields(request, traits, losses, may_think=conversation.may_think)
+    more = ModelFields(request, traits, losses, conversation)
     tools = _tool_config(request, traits, losses, tuple(conversation.call_names))
     body: dict[str, Any] = {
         "toolConfig": tools,
@@ -165,7 +167,7 @@ def _inference(request: ModelRequest, more: ModelFields, losses: Losses) -> dict
         losses.add(Field.STOP, "A stop sequence must have more than white space.")
     if stop and not losses.takes(Field.STOP):
         stop = []
-    limit = request.max_output_tokens
+    limit = more.limit
     if limit is not None and not losses.takes(Field.MAX_OUTPUT_TOKENS):
         limit = None
     values = {

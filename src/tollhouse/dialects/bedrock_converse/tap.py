@@ -54,6 +54,8 @@ class ConverseTap:
         "is_done", "progress", "salvage",
     )  # fmt: skip
 
+    takes_more = False
+
     def __init__(self) -> None:
         self._inflow = Inflow()
         self._fault: GatewayError | None = None

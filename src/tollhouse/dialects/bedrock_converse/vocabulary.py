@@ -9,6 +9,15 @@ from tollhouse.core.request import Field
 
 NAME: Final = "bedrock_converse"
 
+KNOWN: Final = frozenset(
+    [
+        "additionalModelRequestFields", "additionalModelResponseFieldPaths", "guardrailConfig", "inferenceConfig",
+        "messages", "outputConfig", "performanceConfig", "projectIdentifier", "promptVariables", "requestMetadata",
+        "serviceTier", "system", "toolConfig",
+    ]
+)  # fmt: skip
+"""The members of ConverseRequest in Bedrock's service model 2023-09-30 of botocore 1.44.8, read 2026-11-25."""
+
 WORDS: Final[Mapping[Field, str]] = {
     Field.TEMPERATURE: "inferenceConfig.temperature",
     Field.TOP_P: "inferenceConfig.topP",

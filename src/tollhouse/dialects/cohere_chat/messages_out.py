@@ -24,6 +24,7 @@ from tollhouse.core.content import (
     ToolResult,
 )
 from tollhouse.core.request import Field
+from tollhouse.ports.provider import Thinking as ThinkingWay
 from tollhouse.ports.provider import Traits
 
 from .naming import NAME
@@ -109,12 +110,16 @@ class Messages:
         self._out.append(message)
 
     def _thinking(self, part: Thinking, blocks: list[dict[str, Any]], plans: list[str] | None) -> None:
+        """What a model that does not think has said before its calls can only have been its plan."""
+        thinks = self._traits.thinking is not ThinkingWay.NONE
         if not part.text or Field.THINKING_PARTS in self._traits.unsupported:
             self._lose(Field.THINKING_PARTS)
-        elif part.is_summary and plans is not None:
+        elif plans is not None and (part.is_summary or not thinks):
             plans.append(part.text)
-        else:
+        elif thinks:
             blocks.append({"type": "thinking", "thinking": part.text})
+        else:
+            self._lose(Field.THINKING_PARTS)
 
     def _citations(self, part: Text, content_index: int) -> list[dict[str, Any]]:
         own = [

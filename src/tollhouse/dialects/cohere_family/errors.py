@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tollhouse.core.errors import ErrorKind, GatewayError, error_document
+from tollhouse.core.errors import GatewayError, error_document
 from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.overflow import COHERE, told
 
 
 def error_fields(error: GatewayError, request_id: str) -> dict[str, Any]:
@@ -25,7 +26,4 @@ def error_body(error: GatewayError, request_id: str) -> bytes:
 
 def recognisable(error: GatewayError) -> str:
     """The message; one about too long a context begins with the words by which Cohere's clients know it."""
-    is_known = "too many tokens" in error.message.lower()
-    if error.kind is ErrorKind.CONTEXT_LENGTH_EXCEEDED and not is_known:
-        return f"too many tokens: {error.message}"
-    return error.message
+    return told(error, COHERE)

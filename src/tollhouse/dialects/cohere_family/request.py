@@ -78,9 +78,7 @@ def _check_subjects(body: bytes, scan: TopLevel, subjects: tuple[str, ...]) -> N
         raise invalid_request(f"The request has no {names}.", param=subjects[0], hint=f"Send {names}.")
     for name, letter in there.items():
         if letter != ord("["):
-            raise invalid_request(
-                f"`{name}` must be a list.", param=name, hint=f"Send `{name}` as a list."
-            )
+            raise invalid_request(f"`{name}` must be a list.", param=name, hint=f"Send `{name}` as a list.")
 
 
 def _flag(body: bytes, span: Span | None, param: str) -> bool:

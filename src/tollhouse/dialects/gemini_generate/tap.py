@@ -134,6 +134,8 @@ class ArrayTap:
 
     __slots__ = ("_array", "_tap", "salvage")
 
+    takes_more = False
+
     def __init__(self, tap: GeminiTap) -> None:
         self._tap = tap
         self._array = ArrayFraming()

@@ -30,6 +30,9 @@ class SseTap:
 
     __slots__ = ("_fault", "_frames", "_reading", "has_content", "is_done", "progress", "salvage")
 
+    takes_more = False
+    """See ports.dialect.StreamTap. Unread: nothing after the terminal event says anything about the answer."""
+
     def __init__(self) -> None:
         self._frames = FrameSplitter(LONGEST_FRAME_BYTES)
         self._reading: Reading | None = None
@@ -68,7 +71,7 @@ class SseTap:
 
     def feed(self, data: bytes) -> bytes:
         if self.is_done:
-            return b""
+            return data if self.takes_more else b""
         if self._fault is not None:
             raise self._fault
         try:
@@ -82,10 +85,12 @@ class SseTap:
     def _pass_on(self, frames: list[bytes], *, is_too_long: bool) -> bytes:
         passed: list[bytes] = []
         try:
-            for frame in frames:
+            for number, frame in enumerate(frames, start=1):
                 if self._watch(frame):
                     passed.append(frame)
                 if self.is_done:
+                    if self.takes_more:
+                        passed += [*frames[number:], self._frames.tail]
                     return b"".join(passed)
             if is_too_long:
                 raise _too_long()

@@ -6,39 +6,27 @@ google-genai 3.6.1 makes of them is in its `errors.py`: the class follows the st
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
-
-import msgspec
 
 from tollhouse.core.errors import ErrorKind, GatewayError, error_document
 
-from .loose_json import DECODE_FAULTS, decode_loosely
+from .loose_json import encode_loosely
+from .overflow import GOOGLE, told
 from .refusals import upstream_error
 
 _STATUS_WORDS: Final = {
-    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ABORTED",
+    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED", 409: "ABORTED", 413: "INVALID_ARGUMENT", 422: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED", 499: "CANCELLED", 500: "INTERNAL", 501: "UNIMPLEMENTED", 502: "UNAVAILABLE",
     503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
 }  # fmt: skip
 _TYPE: Final = "type.googleapis.com/google.rpc."
-_DELAY: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
-_BAD_KEY: Final = frozenset(["API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED"])
-_OVERFLOW: Final = re.compile(r"input token count|maximum number of tokens|context", re.IGNORECASE)
+_KNOWN: Final = frozenset(
+    [*_STATUS_WORDS.values(), "FAILED_PRECONDITION", "OUT_OF_RANGE", "DATA_LOSS", "UNKNOWN"]
+)
 
-
-def google_upstream_error(status: int, body: bytes, retry_after: str | None) -> GatewayError:
-    """See ports.dialect.Dialect.upstream_error. The wait Google names in the body counts like the header."""
-    details = _details(body)
-    if retry_after is None:
-        retry_after = next((wait for detail in details if (wait := _wait(detail)) is not None), None)
-    if status == 400 and any(detail.get("reason") in _BAD_KEY for detail in details):
-        # A wrong API key is told as an invalid argument; it is the house's, not the caller's.
-        error = upstream_error(401, body, retry_after)
-        if error.upstream is not None:
-            error.upstream.status = status
-        return error
-    return upstream_error(status, body, retry_after)
+google_upstream_error = upstream_error
+"""Google's details, the wait and the reason among them, are read where everybody's words are."""
 
 
 def google_error_body(error: GatewayError, request_id: str) -> bytes:
@@ -56,33 +44,18 @@ def google_error_body(error: GatewayError, request_id: str) -> bytes:
     ]
     if error.retry_after_s is not None:
         details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{error.retry_after_s:g}s"})
-    status = error.status
-    word = _STATUS_WORDS.get(status, "FAILED_PRECONDITION" if status < 500 else "INTERNAL")
     # `error` first: google-genai finds errors inside a stream by how the chunk begins.
-    return msgspec.json.encode(
-        {"error": {"code": status, "message": _message(error), "status": word, "details": details}}
+    message = told(error, GOOGLE)
+    return encode_loosely(
+        {"error": {"code": error.status, "message": message, "status": _word(error), "details": details}}
     )
 
 
-def _message(error: GatewayError) -> str:
-    if error.kind is ErrorKind.CONTEXT_LENGTH_EXCEEDED and not _OVERFLOW.search(error.message):
-        return f"The input token count exceeds the maximum number of tokens allowed. {error.message}"
-    return error.message
-
-
-def _details(body: bytes) -> list[dict[str, Any]]:
-    try:
-        value = decode_loosely(body)
-    except DECODE_FAULTS:
-        return []
-    if isinstance(value, list) and value:
-        value = value[0]
-    error = value.get("error") if isinstance(value, dict) else None
-    details = error.get("details") if isinstance(error, dict) else None
-    return [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
-
-
-def _wait(detail: dict[str, Any]) -> str | None:
-    delay = detail.get("retryDelay")
-    match = _DELAY.fullmatch(delay) if isinstance(delay, str) else None
-    return match[1] if match is not None else None
+def _word(error: GatewayError) -> str:
+    """The status word: the upstream's own if it is one of Google's, else by status."""
+    theirs = error.upstream.error.get("type") if error.upstream is not None and error.upstream.error else None
+    if isinstance(theirs, str) and theirs in _KNOWN:
+        return theirs
+    if error.status not in _STATUS_WORDS and error.kind is ErrorKind.UPSTREAM_UNAVAILABLE:
+        return "FAILED_PRECONDITION" if error.status == 402 else "UNAVAILABLE"
+    return _STATUS_WORDS.get(error.status, "FAILED_PRECONDITION" if error.status < 500 else "INTERNAL")

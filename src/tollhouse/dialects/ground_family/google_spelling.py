@@ -39,11 +39,14 @@ class GoogleFields(Fields):
         """Raises: WrongType if it is no object."""
         super().__init__(value, path, leftovers)
         self._written: dict[str, str] = {}
-        for name in list(self._values):
+        written, self._values = self._values, {}
+        for name, member in written.items():
             known = camel(name)
-            if known != name:
+            if known != name and known in written:
+                known = name  # said in both spellings: the other one counts, this one is left over
+            elif known != name:
                 self._written[known] = name
-                self._values.setdefault(known, self._values.pop(name))
+            self._values[known] = member
 
     def of(self, name: str) -> str:
         return super().of(self._written.get(name, name))

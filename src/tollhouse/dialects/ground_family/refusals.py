@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError, UpstreamFault
 
+from . import reasons
+from .overflow import is_named_overflow, is_overflow
 from .words import Words, summary, words_of, words_of_body
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST_RETRY_AFTER: Final = 100
-
-_OVERFLOW_CODES: Final = frozenset(
-    [
-        "context_length_exceeded",
-        "exceed_context_size_error",
-        "context_window_exceeded",
-        "string_above_max_length",
-    ]
-)
-_OVERFLOW_WORDS: Final = re.compile(
-    r"maximum (context|model|prompt|input|sequence) length|context (length|window|size)|max_model_len"
-    r"|(prompt|input|request) is too long|too many (input )?tokens|input token count|maximum number of tokens"
-    r"|length of (the|your) (messages|prompt|input)|too large for model|`inputs` tokens \+",
-    re.IGNORECASE,
-)
-"""As OpenAI, vLLM, Anthropic, Mistral, Groq, Gemini, xAI, Together, Cohere, Bedrock and llama.cpp say it."""
+_MASKED: Final = re.compile(r"[\w<.-]*\*{3,}[\w>.*-]*")
+"""What providers leave of a key when they quote it: still the house's, and none of the caller's business."""
 
 _STATUS_BY_NAME: Final = {
-    "rate_limit_exceeded": 429, "rate_limit_error": 429, "insufficient_quota": 429,
-    "server_error": 500, "api_error": 500, "internal_error": 500, "internal_server_error": 500,
-    "service_unavailable": 503, "overloaded": 503, "overloaded_error": 503, "engine_overloaded": 503,
-    "invalid_request_error": 400, "context_length_exceeded": 400, "content_policy_violation": 400,
-    "authentication_error": 401, "invalid_api_key": 401, "permission_error": 403,
-    "not_found_error": 404, "model_not_found": 404,
+    "rate_limit_exceeded": 429, "rate_limit_error": 429, "insufficient_quota": 429, "too_many_requests_error": 429,
+    "resource_exhausted": 429, "billing_error": 402,
+    "server_error": 500, "api_error": 500, "internal_error": 500, "internal_server_error": 500, "internal": 500,
+    "service_unavailable": 503, "overloaded": 503, "engine_overloaded": 503, "unavailable_error": 503,
+    "unavailable": 503, "overloaded_error": 529, "timeout_error": 504, "timeout": 504, "deadline_exceeded": 504,
+    "invalid_request_error": 400, "context_length_exceeded": 400, "exceed_context_size_error": 400,
+    "content_policy_violation": 400, "content_filter": 400, "tool_use_failed": 400, "invalid_argument": 400,
+    "failed_precondition": 400, "request_too_large": 413, "conflict_error": 409,
+    "authentication_error": 401, "invalid_api_key": 401, "unauthenticated": 401,
+    "permission_error": 403, "permission_denied": 403,
+    "not_found_error": 404, "not_found": 404, "model_not_found": 404,
 }  # fmt: skip
 """The status an error would have had, had it come before the answer began."""
 
@@ -87,14 +81,40 @@ _QUOTA: Final = _Meaning(
     Blame.OPERATOR,
     "The house's quota at the provider is used up; waiting will hardly help. Tell the operator.",
 )
+_TOO_MUCH: Final = _Meaning(
+    ErrorKind.UPSTREAM_RATE_LIMITED,
+    Blame.OPERATOR,
+    "This request alone is more than the house's account may send in a minute; waiting will not help. Shorten it or "
+    "lower the output limit, or tell the operator.",
+)
+_BLOCKED: Final = _Meaning(
+    ErrorKind.CONTENT_BLOCKED,
+    Blame.CLIENT,
+    "The provider's policy on contents refused the request or its answer; your key is fine. Change what is asked.",
+)
+_NOT_SERVED: Final = _Meaning(
+    ErrorKind.UPSTREAM_UNAVAILABLE,
+    Blame.OPERATOR,
+    "The provider does not serve the house from where it stands or without a bill; your key is fine. Tell the "
+    "operator.",
+)
 _FAILED: Final = _Meaning(ErrorKind.UPSTREAM_UNAVAILABLE, Blame.UPSTREAM, _AGAIN)
 _NOT_AN_ANSWER: Final = _Meaning(ErrorKind.UPSTREAM_INVALID_RESPONSE, Blame.UPSTREAM, _AGAIN)
 
-_BY_STATUS: Final = {401: _CREDENTIAL, 402: _UNPAID, 403: _CREDENTIAL, 408: _FAILED, 409: _FAILED}
+_BY_STATUS: Final = {
+    401: _CREDENTIAL, 402: _UNPAID, 403: _CREDENTIAL, 404: _NO_SUCH_MODEL, 405: _NO_SUCH_MODEL, 407: _CREDENTIAL,
+    408: _FAILED, 409: _FAILED, 410: _NO_SUCH_MODEL, 421: _FAILED, 424: _FAILED, 425: _FAILED,
+    498: _FAILED, 499: _FAILED,
+}  # fmt: skip
+"""498 is Groq's flex tier without capacity, 499 Google's cancelled call, 424 a model that failed behind its server."""
+_UNSUPPORTED_CODES: Final = frozenset(["unsupported_parameter", "unsupported_value"])
+_ABOUT_THE_REQUEST: Final = frozenset([400, 404, 413, 422])
+"""Where an overflow is believed by its words alone."""
 
 
 def upstream_error(status: int, body: bytes, retry_after: str | None) -> GatewayError:
-    """See ports.dialect.Dialect.upstream_error. A date in `retry_after` is kept as text only."""
+    """See ports.dialect.Dialect.upstream_error. A date in `retry_after` is kept as text only; where there is no such
+    header, a wait named in the body counts."""
     words = words_of_body(body)
     if words is None or not words.message:
         words = Words(message=f"The upstream answered {status} with {summary(body)}.")
@@ -109,6 +129,8 @@ def in_band_error(thing: object) -> GatewayError:
     for name in (words.code, words.type):
         if status is None and name is not None:
             status = _STATUS_BY_NAME.get(name.lower())
+    if status is None and words.message and (_is_overflow(words) or reasons.is_blocked(words)):
+        status = 400
     if not words.message:
         words = msgspec.structs.replace(
             words, message="The upstream reported an error instead of an answer and did not say which."
@@ -127,42 +149,72 @@ def _error(
     status: int, words: Words, theirs: dict[str, object] | None, retry_after: str | None
 ) -> GatewayError:
     meaning = _meaning(status, words)
+    message = words.message
+    if meaning is _CREDENTIAL:
+        message = _MASKED.sub("***", message)
+        theirs = {**theirs, "message": message} if theirs is not None else None
     if retry_after is not None and len(retry_after) > _LONGEST_RETRY_AFTER:
         retry_after = None
     return GatewayError(
         meaning.kind,
-        words.message,
+        message,
         blame=meaning.blame,
         hint=meaning.hint,
         param=words.param,
-        retry_after_s=_seconds(retry_after),
+        retry_after_s=_seconds(retry_after) if retry_after is not None else words.wait_s,
         upstream=UpstreamFault(status=status, error=theirs, retry_after=retry_after),
     )
 
 
 def _meaning(status: int, words: Words) -> _Meaning:
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
+    """The words go before the status where they are surer: a 400 may be about the house's key, a 403 about contents."""
     if status == 429:
-        return _QUOTA if "insufficient_quota" in (words.code, words.type) else _LIMITED
+        return _limit(words)
     if 400 <= status < 500:
-        return _client_fault(status, words)
-    return _FAILED if 500 <= status < 600 else _NOT_AN_ANSWER
+        return _worded(status, words) or _BY_STATUS.get(status) or _refusal(words)
+    if 500 <= status < 600:
+        if is_named_overflow(words.code, words.type):
+            return _TOO_LONG
+        return _BLOCKED if reasons.is_named_blocked(words) else _FAILED
+    return _NOT_AN_ANSWER
 
 
-def _client_fault(status: int, words: Words) -> _Meaning:
-    if (
-        words.code in _OVERFLOW_CODES
-        or words.type in _OVERFLOW_CODES
-        or _OVERFLOW_WORDS.search(words.message)
-    ):
-        return _TOO_LONG
-    if status == 404:
-        return _NO_SUCH_MODEL
-    return _UNSUPPORTED if words.code == "unsupported_parameter" else _REFUSED
+def _limit(words: Words) -> _Meaning:
+    if reasons.is_unpaid(words):
+        return _QUOTA
+    return _TOO_MUCH if reasons.is_too_much_at_once(words) else _LIMITED
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    if retry_after is None or _SECONDS.fullmatch(retry_after.strip()) is None:
+def _worded(status: int, words: Words) -> _Meaning | None:
+    """What the words of a 4xx tell, the surest first. A 401 is about the credential whatever it says."""
+    if status == 401:
+        return None
+    for is_so, meaning in _BY_WORDS:
+        if (meaning is not _TOO_LONG or status in _ABOUT_THE_REQUEST) and is_so(words):
+            return meaning
+    return None
+
+
+def _refusal(words: Words) -> _Meaning:
+    return _UNSUPPORTED if words.code in _UNSUPPORTED_CODES else _REFUSED
+
+
+def _is_overflow(words: Words) -> bool:
+    return is_overflow(words.message, words.code, words.type, words.param)
+
+
+def _seconds(retry_after: str) -> float | None:
+    if _SECONDS.fullmatch(retry_after.strip()) is None:
         return None
     return float(retry_after)
+
+
+_BY_WORDS: Final[tuple[tuple[Callable[[Words], bool], _Meaning], ...]] = (
+    (reasons.is_blocked, _BLOCKED),
+    (reasons.is_too_much_at_once, _TOO_MUCH),
+    (_is_overflow, _TOO_LONG),
+    (reasons.is_unpaid, _UNPAID),
+    (reasons.is_unknown_model, _NO_SUCH_MODEL),
+    (reasons.is_place_refused, _NOT_SERVED),
+    (reasons.is_key_refused, _CREDENTIAL),
+)

@@ -7,7 +7,7 @@ this path, are taken too: see `responses_shape`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.core.operation import Operation
 from tollhouse.dialects.openai_family.dialect import FamilyDialect
@@ -18,6 +18,19 @@ from .faces import OpenAiChatFaces
 from .mend import mend
 from .responses_shape import as_chat
 from .spelling import NAME
+
+_KNOWN: Final = frozenset(
+    [
+        "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs",
+        "max_completion_tokens", "max_tokens", "messages", "metadata", "modalities", "model", "moderation",
+        "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key",
+        "prompt_cache_options", "prompt_cache_retention", "reasoning_effort", "response_format",
+        "safety_identifier", "seed", "service_tier", "stop", "store", "stream", "stream_options",
+        "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity",
+        "web_search_options",
+    ]
+)  # fmt: skip
+"""The members the reference describes."""
 
 
 def _is_content(choice: dict[str, Any]) -> bool:
@@ -33,6 +46,7 @@ def _is_content(choice: dict[str, Any]) -> bool:
 DIALECT = FamilyDialect(
     name=NAME,
     operation=Operation.CHAT,
+    known=_KNOWN,
     subject=Subject(
         name="messages",
         starts=b"[",

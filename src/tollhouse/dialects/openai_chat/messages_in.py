@@ -98,7 +98,7 @@ class Conversation:
     # -- what the assistant said
 
     def _assistant(self, fields: Fields, position: int) -> tuple[Part, ...]:
-        fields.ignore_if("prefix", 0)
+        fields.ignore_if("prefix", False)  # noqa: FBT003 - the value
         fields.ignore_if("annotations", [])
         parts: list[Part] = [*_thinking(fields), *_said(fields)]
         refusal = fields.take_text("refusal")

@@ -27,8 +27,8 @@ def read_request(call: ClientCall) -> tuple[ModelRequest, tuple[str, ...]]:
 
 def _request(fields: Fields, call: ClientCall) -> ModelRequest:
     ignore_stream_members(fields)
-    fields.ignore_if("store", 0)  # false
-    fields.ignore_if("logprobs", 0)
+    fields.ignore_if("store", False)  # noqa: FBT003 - the value
+    fields.ignore_if("logprobs", False)  # noqa: FBT003 - the value
     conversation = Conversation()
     conversation.read(fields.take_each("messages"))
     parallel = fields.take_flag("parallel_tool_calls")

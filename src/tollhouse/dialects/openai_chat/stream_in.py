@@ -219,26 +219,30 @@ class _ChoiceReading:
         text = words_of(delta)
         if text:
             self._say(Thinking, text, out)
-        signed = read_blocks(delta.get("thinking_blocks"))
+        blocks = read_blocks(delta.get("thinking_blocks"))
+        for block in blocks:
+            # With a signature the text is all of it once more, if there was any before.
+            is_repeated = block.signature is not None and self._is_open(Thinking)
+            self._signed(block, out, has_text=bool(text) or is_repeated)
         details = delta.get("reasoning_details")
-        if not signed and isinstance(details, list):
-            signed = [found for detail in details if (found := read_detail(detail)) is not None]
-        for thinking in signed:
-            self._signed(thinking, out, has_text=bool(text))
+        for detail in details if isinstance(details, list) and not blocks else []:
+            thinking = read_detail(detail)
+            if thinking is not None:
+                self._signed(thinking, out, has_text=bool(text))
 
     def _signed(self, thinking: Thinking, out: list[StreamEvent], *, has_text: bool) -> None:
-        """An entry of signed reasoning: its text, unless that came beside it or before, and its signature."""
-        prose = self._open if self._open is not None and self._open.kind is Thinking else None
+        """An entry of signed reasoning: its text, unless that has come, and its signature."""
+        if not has_text:
+            self._say(Thinking, thinking.text, out, first=thinking)
         if thinking.signature is None:
-            if not has_text:
-                self._say(Thinking, thinking.text, out, first=thinking)
             return
-        signature_alone = Thinking(signature=thinking.signature, is_redacted=thinking.is_redacted)
-        if prose is not None and belongs_to(signature_alone, prose.signature):
+        prose = self._open if self._is_open(Thinking) else None
+        is_same = prose is not None and prose.signature is None and bool(thinking.text)
+        if prose is not None and (is_same or belongs_to(thinking, prose.signature)):
             prose.signature = thinking.signature
             return
         self._close(out)
-        self._whole(msgspec.structs.replace(thinking, text="" if has_text else thinking.text), out)
+        self._whole(msgspec.structs.replace(thinking, text=""), out)
 
     def _chunks(self, chunks: list[Any], out: list[StreamEvent]) -> None:
         """Mistral's content."""
@@ -306,7 +310,7 @@ class _ChoiceReading:
         if not text and not logprobs:
             return
         prose = self._open
-        if prose is None or prose.kind is not kind:
+        if prose is None or prose.kind is not kind or prose.signature is not None:
             self._close(out)
             prose = self._open = _Prose(self._free, kind, first)
             self._free += 1

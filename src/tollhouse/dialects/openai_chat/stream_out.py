@@ -226,8 +226,10 @@ class _ChoiceWriting:
             deltas.append(writing.more("{}"))
         signature: Signature | None = event.signature
         if signature is not None and signature != call.signature and writing.number is not None:
-            entry = {"index": writing.number, "extra_content": extra_content(seal(signature))}
-            deltas.append({"tool_calls": [entry]})
+            # The SDK wants an object of the call's kind in every delta.
+            delta = writing.more("")
+            delta["tool_calls"][0]["extra_content"] = extra_content(seal(signature))
+            deltas.append(delta)
         return deltas
 
     def _block(self, thinking: Thinking) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from tollhouse.core.content import ToolKind
@@ -19,13 +18,12 @@ _PLACE: Final = ("city", "country", "region", "timezone")
 
 def tool_members(request: ModelRequest, losses: Losses) -> dict[str, Any]:
     """The members that are about tools; none where there are no tools."""
-    named, choice = _narrowed(request, losses)
+    choice = _choice(request, losses)
     tools: list[dict[str, Any]] = []
     search: dict[str, Any] | None = None
     for tool in request.tools:
         if isinstance(tool, Tool):
-            if named is None or tool.name in named:
-                tools.append(_tool(tool, losses))
+            tools.append(_tool(tool, losses))
         elif tool.dialect == NAME and tool.name != SEARCH_OPTIONS:
             tools.append(_marked(tool.value, tool, losses))
         elif _can_search(tool, losses):
@@ -50,23 +48,25 @@ def _wishes(request: ModelRequest, choice: Any, losses: Losses) -> dict[str, Any
     return members
 
 
-def _narrowed(request: ModelRequest, losses: Losses) -> tuple[Sequence[str] | None, Any]:
-    """Names of the tools to send, None for all, and `tool_choice`.
+def _choice(request: ModelRequest, losses: Losses) -> Any:
+    """`tool_choice`, None where nothing was said.
 
-    Only OpenAI has `allowed_tools`; elsewhere the tools that are not allowed are not sent.
+    Only OpenAI has `allowed_tools`. Elsewhere all tools are sent, because the conversation may have used them and a
+    cached prompt begins with them, and that some are not allowed is declared.
     """
     choice = request.tool_choice
     if choice is None:
-        return None, None
+        return None
     kinds = {tool.name: tool.kind for tool in request.tools if isinstance(tool, Tool)}
     if choice.mode is ChoiceMode.REQUIRED and len(choice.names) == 1:
-        return None, _named(choice.names[0], kinds)
+        return _named(choice.names[0], kinds)
     word = losses.traits.required_word if choice.mode is ChoiceMode.REQUIRED else choice.mode.value
     if not choice.names:
-        return None, word
+        return word
     if losses.traits.issuer == "openai":
-        return None, _allowed(choice, word, kinds)
-    return choice.names, word
+        return _allowed(choice, word, kinds)
+    losses.note(Field.TOOL_CHOICE, "The upstream cannot be told which of the tools are allowed.")
+    return word
 
 
 def _named(name: str, kinds: dict[str, ToolKind]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ converse as well, by the inbound half of the faces alone.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tollhouse.core.operation import Operation
 from tollhouse.dialects.openai_family.dialect import FamilyDialect
@@ -15,6 +15,15 @@ from tollhouse.dialects.openai_family.request import Subject
 from tollhouse.dialects.openai_family.unary import read_choices
 
 from .faces import CompletionsFaces
+
+_KNOWN: Final = frozenset(
+    [
+        "best_of", "echo", "frequency_penalty", "logit_bias", "logprobs", "max_tokens", "model", "n",
+        "presence_penalty", "prompt", "seed", "stop", "stream", "stream_options", "suffix", "temperature",
+        "top_p", "user",
+    ]
+)  # fmt: skip
+"""The members the reference describes."""
 
 
 def _is_content(choice: dict[str, Any]) -> bool:
@@ -24,6 +33,7 @@ def _is_content(choice: dict[str, Any]) -> bool:
 DIALECT = FamilyDialect(
     name="openai_completions",
     operation=Operation.TEXT_COMPLETION,
+    known=_KNOWN,
     subject=Subject(name="prompt", starts=b'"[n', wanted="a text, a list of texts or tokens, or null"),
     judge=read_choices,
     is_content=_is_content,

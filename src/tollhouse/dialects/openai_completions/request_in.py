@@ -35,7 +35,7 @@ def unsupported(message: str, param: str | None) -> GatewayError:
 def _request(fields: Fields, call: ClientCall) -> ModelRequest:
     ignore_stream_members(fields)
     _refuse_the_impossible(fields)
-    fields.ignore_if("store", 0)
+    fields.ignore_if("store", False)  # noqa: FBT003 - the value
     top_logprobs = fields.take_integer("logprobs")
     return ModelRequest(
         model=call.model,
@@ -51,7 +51,7 @@ def _request(fields: Fields, call: ClientCall) -> ModelRequest:
 
 def _refuse_the_impossible(fields: Fields) -> None:
     fields.ignore_if("suffix", "")
-    fields.ignore_if("echo", 0)
+    fields.ignore_if("echo", False)  # noqa: FBT003 - the value
     fields.ignore_if("best_of", 1, fields.peek("n"))
     for name, what in (
         ("suffix", "insert text before a suffix"),

@@ -16,6 +16,15 @@ from .faces import OpenAiEmbeddingFaces
 DIALECT = FamilyDialect(
     name="openai_embeddings",
     operation=Operation.EMBEDDINGS,
+    known=frozenset(
+        [
+            "dimensions",
+            "encoding_format",
+            "input",
+            "model",
+            "user",
+        ]
+    ),  # fmt: skip
     subject=Subject(name="input", starts=b'"[', wanted="a text or a list of texts or tokens"),
     judge=read_embeddings,
     is_content=None,

@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 
-from tollhouse.core.errors import Blame, ErrorKind, GatewayError, error_document
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.operation import Operation
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.openai_errors import openai_error
 from tollhouse.dialects.ground_family.refusals import upstream_error
 from tollhouse.ports.dialect import EVENTS, Ask, ClientCall, Reading, StreamKind, StreamTap
 from tollhouse.ports.translation import ChatFaces, CountFaces, EmbeddingFaces, RerankFaces
@@ -26,6 +28,8 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     operation: Operation
+    known: frozenset[str]
+    """See ports.dialect.Dialect.known."""
     subject: Subject
     judge: Callable[[bytes], Reading]
     """Reads a whole answer; raises GatewayError when it is none."""
@@ -67,7 +71,7 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
         return upstream_error(status, body, retry_after)
 
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
-        return msgspec.json.encode(error_document(error, request_id))
+        return encode_loosely(openai_error(error, request_id))
 
     def error_frame(self, error: GatewayError, request_id: str) -> bytes:
         return b"data: " + self.error_body(error, request_id) + b"\n\n"

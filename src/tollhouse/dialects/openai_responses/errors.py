@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
-from tollhouse.core.errors import ErrorKind, GatewayError, error_document
+from tollhouse.core.errors import ErrorKind, GatewayError
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.openai_errors import openai_error
 from tollhouse.dialects.ground_family.refusals import in_band_error
 
 _CALLERS_FAULT: Final = (
@@ -22,11 +22,10 @@ _CALLERS_FAULT: Final = (
     "vector_store",
 )
 """How the codes of failed responses begin that are about the request: no status comes with them."""
-_OVERFLOW: Final = "maximum context length"
-"""Agents look for these words before they shorten a conversation."""
 _CODES: Final = {
     ErrorKind.INVALID_REQUEST: "invalid_prompt",
     ErrorKind.UNSUPPORTED_PARAMETER: "invalid_prompt",
+    ErrorKind.CONTENT_BLOCKED: "invalid_prompt",
     ErrorKind.CONTEXT_LENGTH_EXCEEDED: "context_length_exceeded",
     ErrorKind.UPSTREAM_RATE_LIMITED: "rate_limit_exceeded",
 }
@@ -69,7 +68,7 @@ def failure_of_response(response: object) -> GatewayError:
 
 def error_body(error: GatewayError, request_id: str) -> bytes:
     """See ports.dialect.Dialect.error_body: OpenAI's envelope."""
-    return msgspec.json.encode(_document(error, request_id))
+    return encode_loosely(openai_error(error, request_id))
 
 
 def error_frame(error: GatewayError, request_id: str) -> bytes:
@@ -78,7 +77,7 @@ def error_frame(error: GatewayError, request_id: str) -> bytes:
     SDKs raise at `error`, whose data have a member of that name; Codex passes that over and waits for
     `response.failed`. The numbers and the response's own id are those of the stream that broke and are not known here.
     """
-    details = _document(error, request_id)["error"]
+    details = openai_error(error, request_id)["error"]
     told = {
         "type": "error",
         "code": details["code"],
@@ -94,17 +93,10 @@ def error_frame(error: GatewayError, request_id: str) -> bytes:
     }
     return b"".join(
         [
-            b"event: " + name + b"\ndata: " + msgspec.json.encode(event) + b"\n\n"
+            b"event: " + name + b"\ndata: " + encode_loosely(event) + b"\n\n"
             for name, event in ((b"error", told), (b"response.failed", failed))
         ]
     )
-
-
-def _document(error: GatewayError, request_id: str) -> dict[str, dict[str, object]]:
-    document = error_document(error, request_id)
-    if error.kind is ErrorKind.CONTEXT_LENGTH_EXCEEDED and _OVERFLOW not in error.message.lower():
-        document["error"]["message"] = f"The input exceeds the model's {_OVERFLOW}. {error.message}"
-    return document
 
 
 def _failed(error: GatewayError, details: dict[str, object], request_id: str) -> dict[str, object]:

@@ -2,24 +2,28 @@
 
 OpenAI stores each response unless told not to, and lets the next call name it instead of sending the conversation
 again. Other providers have no such thing. Whoever emulates it reads `references` off a call, looks up what it names,
-forwards the body of `with_history`, and keeps `kept_items` under the new response's id. Instructions are not carried
-over from call to call, as at OpenAI.
+forwards the body of `with_history`, and keeps `own_items` of the call and `output_items` of the answer under the
+answer's id. Instructions are not carried over from call to call, as at OpenAI.
+
+Items are JSON as it came (`msgspec.Raw`): nothing of a conversation is written anew.
 
 Source: OpenAI's guide "Conversation state" and the types of openai-python 3.57.0, read 2026-11-25.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from tollhouse.core.errors import invalid_request
+from tollhouse.core.errors import GatewayError, invalid_request
 from tollhouse.dialects.ground_family.bad_input import decoded
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
+from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely, encode_loosely
+from tollhouse.ports.dialect import ClientCall
 
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class References(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,70 +48,152 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
 
 def references(body: bytes) -> References:
     """Read a call's body. Raises: GatewayError `invalid_request`, naming the member of the wrong type."""
-    request = _request(body)
-    conversation = request.get("conversation")
+    members = _members(body)
+
+    def said(name: str) -> Any:
+        return decoded(members[name]) if name in members else None
+
+    conversation = said("conversation")
     if isinstance(conversation, dict):
         conversation = conversation.get("id")
     return References(
-        previous_response_id=_text("previous_response_id", request.get("previous_response_id")),
+        previous_response_id=_text("previous_response_id", said("previous_response_id")),
         conversation=_text("conversation", conversation),
-        has_prompt=request.get("prompt") is not None,
-        item_ids=tuple([item["id"] for item in input_items(request.get("input")) if _is_reference(item)]),
-        is_stored=request.get("store") is not False,
-        is_background=request.get("background") is True,
+        has_prompt=said("prompt") is not None,
+        item_ids=tuple([item.id for item in _glances(_raw_items(members.get("input"))) if item.is_reference]),
+        is_stored=said("store") is not False,
+        is_background=said("background") is True,
     )
 
 
-def input_items(value: Any) -> list[Any]:
-    """The `input` of a request as a list: a text is one message of the user's."""
-    if isinstance(value, str):
-        return [{"type": "message", "role": "user", "content": value}]
-    return list(value) if isinstance(value, list) else []
+def own_items(body: bytes, found: Mapping[str, msgspec.Raw] | None = None) -> list[msgspec.Raw]:
+    """The items of a call's `input`, a text being one message of the user's; those that only name another replaced by
+    what was `found` under the name. Raises: GatewayError `invalid_request`."""
+    items = _raw_items(_members(body).get("input"))
+    if not found:
+        return items
+    return [
+        found.get(item.id, raw) if item.is_reference else raw
+        for raw, item in zip(items, _glances(items), strict=True)
+    ]
 
 
-def with_history(body: bytes, items: Sequence[Any], found: Mapping[str, Any] | None = None) -> bytes:
+def with_history(
+    body: bytes,
+    items: Sequence[msgspec.Raw],
+    found: Mapping[str, msgspec.Raw] | None = None,
+    *,
+    is_continued: bool = True,
+) -> bytes:
     """The same request with earlier items before its own, and without the names they went by.
 
-    `found` has the items that `input` refers to, by id; a reference without one stays. `previous_response_id` and
-    `conversation` are taken out; everything else is as the caller wrote it, byte for byte.
-    Raises: GatewayError `invalid_request`.
+    `found` has the items that `input` refers to, by id; a reference without one stays. With `is_continued` the items
+    stand for `previous_response_id` and `conversation`, which are taken out; everything else is as the caller wrote it,
+    byte for byte. Raises: GatewayError `invalid_request`.
     """
-    own = input_items(_request(body).get("input"))
-    found = found or {}
-    own = [found.get(item["id"], item) if _is_reference(item) else item for item in own]
-    members: dict[str, Any] = {
-        name: raw
-        for name, raw in _MEMBERS.decode(body).items()
-        if name not in ("previous_response_id", "conversation")
-    }
-    members["input"] = [*items, *own]
+    members: dict[str, Any] = dict(_members(body))
+    if is_continued:
+        members.pop("previous_response_id", None)
+        members.pop("conversation", None)
+    members["input"] = [*items, *own_items(body, found)]
     return msgspec.json.encode(members)
 
 
-def kept_items(request_body: bytes, answer_body: bytes) -> list[Any]:
-    """What the next call needs to know of an exchange: the items of the request, then those of the answer.
+def without_items(body: bytes, places: Container[int]) -> bytes:
+    """The same request without the items of `input` at some places."""
+    members: dict[str, Any] = dict(_members(body))
+    items = _raw_items(members.get("input"))
+    members["input"] = [raw for place, raw in enumerate(items) if place not in places]
+    return msgspec.json.encode(members)
 
-    Of a request that `with_history` has made that is the whole conversation, so one look-up by the last response's id
-    is enough. `answer_body` is a response object: the body of a unary answer, or the `response` of a stream's terminal
-    event. Raises: GatewayError `invalid_request` where the request cannot be read; an answer that cannot adds nothing.
-    """
-    asked = input_items(_request(request_body).get("input"))
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """What matters of an item to whoever keeps state."""
+
+    id: Any = None
+    type: Any = None
+    role: Any = None
+    encrypted_content: Any = None
+
+    @property
+    def is_reference(self) -> bool:
+        """An item of which only the id is told; its type may be left out."""
+        if not isinstance(self.id, str):
+            return False
+        return self.type == "item_reference" or (self.type is None and self.role is None)
+
+
+_ITEM: Final = msgspec.json.Decoder(Item)
+_UNREADABLE: Final = Item(type="unreadable")
+
+
+def input_marks(call: ClientCall) -> list[Item]:
+    """The items of a call's `input`, looked at and no more; none where it is a text."""
+    span = call.spans.get("input")
+    text = call.body[slice(*span)] if span is not None else b"null"
+    return _glances(_raw_items(msgspec.Raw(text))) if text[:1] == b"[" else []
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A response object, as far as its state goes."""
+
+    id: str
+    output: tuple[Item, ...] = ()
+
+
+def answer_marks(body: bytes) -> Answer | None:
+    """Of a unary answer's body, or the `response` of a terminal event; None where it has no id to be named by."""
     try:
-        answer = decode_loosely(answer_body)
-    except DECODE_FAULTS:
-        return asked
-    output = answer.get("output") if isinstance(answer, dict) else None
-    return asked + (output if isinstance(output, list) else [])
-
-
-def response_id(answer_body: bytes) -> str | None:
-    """The id the next call will name the answer by; None where it has none."""
-    try:
-        answer = decode_loosely(answer_body)
-    except DECODE_FAULTS:
+        members = _members(body)
+        found = msgspec.json.decode(members.get("id", msgspec.Raw(b"null")))
+        items = _raw_items(members.get("output"))
+    except (GatewayError, *DECODE_FAULTS):
         return None
-    found = answer.get("id") if isinstance(answer, dict) else None
-    return found if isinstance(found, str) and found else None
+    return Answer(id=found, output=tuple(_glances(items))) if isinstance(found, str) and found else None
+
+
+def output_items(answer_body: bytes) -> list[msgspec.Raw]:
+    """The items of an answer. Raises: GatewayError where it is no JSON object."""
+    return _raw_items(_members(answer_body).get("output"))
+
+
+def _members(body: bytes) -> dict[str, msgspec.Raw]:
+    """Top-level members by name, unread. Raises: GatewayError `invalid_request`."""
+    try:
+        return _MEMBERS.decode(body)
+    except DECODE_FAULTS:
+        return {name: msgspec.Raw(encode_loosely(value)) for name, value in _request(body).items()}
+
+
+def _raw_items(value: msgspec.Raw | None) -> list[msgspec.Raw]:
+    """The items of an `input` or `output`: a text is one message of the user's."""
+    text = bytes(value).strip() if value is not None else b""
+    if text[:1] == b'"':
+        return [msgspec.Raw(b'{"type":"message","role":"user","content":' + text + b"}")]
+    if text[:1] != b"[":
+        return []
+    try:
+        return _LIST.decode(text)
+    except DECODE_FAULTS:
+        return [msgspec.Raw(encode_loosely(item)) for item in decoded(text)]
+
+
+def _glances(items: Sequence[msgspec.Raw]) -> list[Item]:
+    return [_glance(item) for item in items]
+
+
+def _glance(item: msgspec.Raw) -> Item:
+    try:
+        return _ITEM.decode(item)
+    except DECODE_FAULTS:
+        pass
+    try:  # half a surrogate pair in it, or no object
+        value = decode_loosely(bytes(item))
+    except DECODE_FAULTS:
+        return _UNREADABLE
+    if not isinstance(value, dict):
+        return _UNREADABLE
+    return Item(**{name: value.get(name) for name in Item.__struct_fields__})
 
 
 def _request(body: bytes) -> dict[str, Any]:
@@ -121,11 +207,3 @@ def _text(name: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise invalid_request(f"`{name}` must be a string.", param=name, hint=f"Send `{name}` as an id.")
     return value or None
-
-
-def _is_reference(item: Any) -> bool:
-    """An item of which only the id is told; its type may be left out."""
-    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-        return False
-    kind = item.get("type")
-    return kind == "item_reference" or (kind is None and "role" not in item)

@@ -10,7 +10,7 @@ Source: OpenAI's API reference, "Streaming events", in the types of openai-pytho
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -32,6 +32,7 @@ from tollhouse.core.events import (
     PartDelta,
     PartEnded,
     PartStarted,
+    Ping,
     ResponseStarted,
     StreamEvent,
     UsageReported,
@@ -59,6 +60,8 @@ from .items import (
 )
 from .reasoning import reasoning_item
 from .tools import DIALECT
+
+_PING: Final = b": ping\n\n"
 
 
 class ResponsesWriter:
@@ -99,6 +102,8 @@ class ResponsesWriter:
                     self._usage = event.usage
                 case Finished():
                     self._finish = event.finish
+                case Ping():
+                    self._frames.append(_PING)
         return self._taken()
 
     def finish(self) -> bytes:

@@ -40,6 +40,8 @@ class ResponsesTap(SseTap):
 
     __slots__ = ("_response",)
 
+    takes_more = True
+
     def __init__(self) -> None:
         super().__init__()
         self._response: dict[str, Any] = {}

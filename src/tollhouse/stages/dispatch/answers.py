@@ -100,9 +100,10 @@ class WatchedStream:
         if held:
             self._held = b""
             return held
-        if self._is_ended or self._tap.is_done:
-            self.reading = self._tap.end()
+        if self._is_ended:
             return b""
+        if self._tap.is_done:
+            return await self._afterwards()
         started = self._clock.monotonic()
         try:
             return await self._read()
@@ -114,6 +115,18 @@ class WatchedStream:
         finally:
             self.reading = self._tap.reading
             self._passage.upstream_s += self._clock.monotonic() - started
+
+    async def _afterwards(self) -> bytes:
+        """The terminal event has gone by: what follows at once still goes out where the dialect takes it."""
+        if self._tap.takes_more:
+            self._answer.expect(ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + _LAST_BYTES_S)
+            with contextlib.suppress(TransportError):
+                data = await self._answer.read()
+                if data:
+                    return self._tap.feed(data)
+        self._is_ended = True
+        self.reading = self._tap.end()
+        return self._tap.salvage
 
     async def _read(self) -> bytes:
         """The next whole frames; at the proper end what was left of them, which is `b""` as a rule."""

@@ -25,7 +25,7 @@ from tollhouse.ports.transport import UpstreamRequest
 from tollhouse.wire.bedrock_chunks import ChunkUnwrapper
 
 from .emulation import Emulation
-from .reasoning import Remembering, keep_reasoning
+from .reasoning import Remembering, issued, issued_event, keep_reasoning
 
 Convert = Callable[[bytes], tuple[bytes, Reading]]
 
@@ -59,7 +59,7 @@ class Bridge:
     """One attempt of a conversation."""
 
     __slots__ = (
-        "_call", "_emulation", "_endpoint", "_faces", "_other", "_recall", "_scene", "_tenant", "_theirs",
+        "_call", "_emulation", "_endpoint", "_faces", "_issuer", "_other", "_recall", "_scene", "_tenant", "_theirs",
         "dropped", "reply_type", "request", "stream_type",
     )  # fmt: skip
 
@@ -73,6 +73,7 @@ class Bridge:
         other: Dialect,
         endpoint: Endpoint,
         emulation: Emulation,
+        issuer: str,
         recall: Recall,
         tenant: str,
         dropped: tuple[str, ...],
@@ -91,11 +92,12 @@ class Bridge:
         self._other = other
         self._endpoint = endpoint
         self._emulation = emulation
+        self._issuer = issuer
         self._recall = recall
         self._tenant = tenant
 
     def whole(self, body: bytes) -> tuple[bytes, Reading]:
-        response = self._emulation.undo(self._theirs.read_response(body))
+        response = self._emulation.undo(issued(self._theirs.read_response(body), self._issuer))
         keep_reasoning(response.choices[0].parts, self._recall, self._tenant)
         written = self._faces.write_response(response, self._call, self._scene)
         return written, _reading(response)
@@ -105,6 +107,7 @@ class Bridge:
             reader=self._theirs.read_stream(),
             writer=self._faces.write_stream(self._call, self._scene),
             emulation=self._emulation,
+            issuer=self._issuer,
             remembering=Remembering(self._recall, self._tenant),
             unwrapper=ChunkUnwrapper() if self._endpoint.framing is Framing.BEDROCK_CHUNKS else None,
         )
@@ -122,9 +125,11 @@ class BridgeTap:
     """A stream in one dialect in, the same in another out."""
 
     __slots__ = (
-        "_emulation", "_reader", "_remembering", "_unwrapper", "_writer", "has_content", "is_done", "progress",
-        "salvage",
+        "_emulation", "_issuer", "_reader", "_remembering", "_unwrapper", "_writer", "has_content", "is_done",
+        "progress", "salvage",
     )  # fmt: skip
+
+    takes_more = False
 
     def __init__(
         self,
@@ -132,12 +137,14 @@ class BridgeTap:
         reader: EventReader,
         writer: EventWriter,
         emulation: Emulation,
+        issuer: str,
         remembering: Remembering,
         unwrapper: ChunkUnwrapper | None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._emulation = emulation
+        self._issuer = issuer
         self._remembering = remembering
         self._unwrapper = unwrapper
         self.has_content = False
@@ -178,6 +185,7 @@ class BridgeTap:
     def _written(self, events: list[StreamEvent]) -> bytes:
         if not events:
             return b""
+        events = [issued_event(event, self._issuer) for event in events]
         self._remembering.note(events)
         if not self._emulation.is_idle:
             events = self._emulation.undo_events(events)

@@ -30,7 +30,7 @@ def _is_wanting(part: Part, traits: Traits) -> bool:
             if url.startswith(("gs://", "s3://")):
                 return False  # the provider's own storage: nobody else can read it
             takes = traits.takes_image_urls if part.kind is MediaKind.IMAGE else traits.takes_document_urls
-            return not takes
+            return not takes or (url.startswith("http:") and not traits.takes_plain_urls)
         case ToolResult():
             return any(_is_wanting(inner, traits) for inner in part.parts)
         case _:

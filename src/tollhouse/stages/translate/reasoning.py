@@ -15,6 +15,7 @@ from tollhouse.core.content import Media, Message, Part, Role, Signature, Text, 
 from tollhouse.core.events import PartDelta, PartEnded, PartStarted, StreamEvent
 from tollhouse.core.fold import Fold
 from tollhouse.core.request import Field, Loss, ModelRequest
+from tollhouse.core.response import ModelResponse
 from tollhouse.ports.recall import Recall
 
 
@@ -33,6 +34,36 @@ def _key(call: ToolCall) -> str:
 
 
 # -- after an answer
+
+
+def issued(response: ModelResponse, issuer: str) -> ModelResponse:
+    """The answer with its signatures under the name of who gave them: a dialect's reader knows its inventor only, and
+    others speak it too."""
+    choices = [
+        msgspec.structs.replace(choice, parts=tuple([_issued_part(part, issuer) for part in choice.parts]))
+        for choice in response.choices
+    ]
+    return msgspec.structs.replace(response, choices=tuple(choices))
+
+
+def issued_event(event: StreamEvent, issuer: str) -> StreamEvent:
+    """The same for an answer that comes in pieces."""
+    match event:
+        case PartStarted():
+            part = _issued_part(event.part, issuer)
+            return event if part is event.part else msgspec.structs.replace(event, part=part)
+        case PartEnded(signature=Signature() as signature) if signature.issuer != issuer:
+            return msgspec.structs.replace(event, signature=Signature(issuer=issuer, value=signature.value))
+        case _:
+            return event
+
+
+def _issued_part(part: Part, issuer: str) -> Part:
+    if isinstance(part, Thinking | ToolCall | Text | Media):
+        signature = part.signature
+        if signature is not None and signature.issuer != issuer:
+            return msgspec.structs.replace(part, signature=Signature(issuer=issuer, value=signature.value))
+    return part
 
 
 def keep_reasoning(parts: Iterable[Part], recall: Recall, tenant: str) -> None:

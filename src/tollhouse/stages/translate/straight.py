@@ -71,6 +71,10 @@ class UnwrappingTap:
         return self._tap.is_done
 
     @property
+    def takes_more(self) -> bool:
+        return False
+
+    @property
     def progress(self) -> int:
         return self._tap.progress
 

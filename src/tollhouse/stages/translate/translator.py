@@ -142,6 +142,7 @@ class Translator:
             other=way.dialect,
             endpoint=way.endpoint,
             emulation=emulation,
+            issuer=traits.issuer,
             recall=self._workshop.recall,
             tenant=self._tenant,
             dropped=dropped + absorbed,

@@ -63,9 +63,13 @@ def find_way(
 
 
 def has_tools(call: ClientCall) -> bool:
-    """Whether the request gives the model tools, as far as its top level shows."""
-    span = call.spans.get("tools")
-    return span is not None and call.body[span[0] : span[1]] not in (b"[]", b"null")
+    """Whether the request gives a thinking model tools, as far as its top level shows."""
+    return _text(call, "tools") not in (b"", b"[]", b"null") and _text(call, "reasoning_effort") != b'"none"'
+
+
+def _text(call: ClientCall, name: str) -> bytes:
+    span = call.spans.get(name)
+    return b"" if span is None else call.body[span[0] : span[1]]
 
 
 def _can_translate(operation: Operation, caller: Dialect, other: Dialect) -> bool:

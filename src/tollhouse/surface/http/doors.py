@@ -57,12 +57,13 @@ OPEN_DOORS: Final = ("/healthz", "/readyz", "/metrics")
 
 
 class Pattern(msgspec.Struct, frozen=True):
-    """Paths that name a model."""
+    """Paths that name a model, or an earlier response."""
 
     text: str
     """For people, with `{model}` in it."""
     path: re.Pattern[str]
     door: Callable[[re.Match[str]], Door]
+    methods: str = "POST"
 
 
 _GEMINI_VERBS: Final = {
@@ -99,10 +100,19 @@ def _azure(match: re.Match[str]) -> Door:
     return msgspec.structs.replace(_AZURE_VERBS[match[2]], model=unquote(match[1]))
 
 
+def _stored(operation: Operation) -> Callable[[re.Match[str]], Door]:
+    def door(match: re.Match[str]) -> Door:
+        return Door(operation=operation, dialect="openai_responses", response=match[1])
+
+    return door
+
+
+_RESPONSE: Final = r"/(?:openai/)?v1/responses/((?!compact$|input_tokens$)[^/]{1,500})"
+
 PATTERNS: Final = (
     Pattern(
         "/v1beta/models/{model}:{verb}",
-        re.compile(rf"/v1(?:beta)?/models/([^:]{{1,1000}}):({'|'.join(_GEMINI_VERBS)})"),
+        re.compile(rf"/v1(?:beta)?/models/(.{{1,1000}}):({'|'.join(_GEMINI_VERBS)})"),
         _gemini,
     ),
     Pattern(
@@ -115,8 +125,19 @@ PATTERNS: Final = (
         re.compile(rf"/openai/deployments/([^/]{{1,1000}})/({'|'.join(_AZURE_VERBS)})"),
         _azure,
     ),
+    Pattern("/v1/responses/{id}", re.compile(_RESPONSE), _stored(Operation.RETRIEVE_RESPONSE), "GET"),
+    Pattern("/v1/responses/{id}", re.compile(_RESPONSE), _stored(Operation.DELETE_RESPONSE), "DELETE"),
+    Pattern(
+        "/v1/responses/{id}/cancel", re.compile(_RESPONSE + "/cancel"), _stored(Operation.CANCEL_RESPONSE)
+    ),
+    Pattern(
+        "/v1/responses/{id}/input_items",
+        re.compile(_RESPONSE + "/input_items"),
+        _stored(Operation.LIST_INPUT_ITEMS),
+        "GET",
+    ),
 )
-"""All by POST."""
+"""A path may stand here more than once, each time with other methods."""
 
 
 def find_door(method: str, path: str) -> tuple[Door | None, str | None]:
@@ -128,10 +149,15 @@ def find_door(method: str, path: str) -> tuple[Door | None, str | None]:
     if exact is not None:
         allowed, door = exact
         return (door, None) if takes(method, allowed) else (None, allowed)
+    others: list[str] = []
     for pattern in PATTERNS:
         match = pattern.path.fullmatch(path)
         if match is not None:
-            return (pattern.door(match), None) if method == "POST" else (None, "POST")
+            if takes(method, pattern.methods):
+                return pattern.door(match), None
+            others.append(pattern.methods)
+    if others:
+        return None, ", ".join(others)
     for prefix, only, door in PREFIXES:
         if path.startswith(prefix):
             return (door, None) if takes(method, only) else (None, only)
@@ -144,7 +170,7 @@ def dialect_at(path: str) -> str:
         return "anthropic_messages"
     if path.startswith("/v1beta/"):
         return "gemini_generate"
-    if path.startswith("/v1/responses"):
+    if path.startswith(("/v1/responses", "/openai/v1/responses")):
         return "openai_responses"
     if path.startswith("/model/"):
         return "bedrock_converse"

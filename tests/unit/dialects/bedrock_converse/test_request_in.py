@@ -37,7 +37,8 @@ from tollhouse.core.request import (
 )
 from tollhouse.core.seal import seal, seal_base64
 from tollhouse.dialects.bedrock_converse import DIALECT
-from tollhouse.ports.dialect import Ask, ClientCall
+from tollhouse.ports.dialect import Ask, ClientCall, Dialect
+from tollhouse.ports.translation import ChatFaces
 
 HI: list[dict[str, Any]] = [{"role": "user", "content": [{"text": "hi"}]}]
 
@@ -413,3 +414,9 @@ def test_deep_nesting_is_refused_and_not_a_crash() -> None:
     )
     with pytest.raises(GatewayError):
         call_of(deep + b"]" * 100_000 + b"}}]}]}")
+
+
+def test_dialect_is_whole_and_knows_its_members() -> None:
+    assert isinstance(DIALECT, Dialect)
+    assert isinstance(DIALECT.chat, ChatFaces)
+    assert {"messages", "toolConfig", "guardrailConfig", "outputConfig"} <= DIALECT.known

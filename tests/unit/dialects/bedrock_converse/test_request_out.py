@@ -49,7 +49,9 @@ from tollhouse.ports.provider import Thinking as Way
 
 CLAUDE = Traits(issuer="anthropic", thinking=Way.BUDGET)
 ADAPTIVE = Traits(
-    issuer="anthropic", thinking=Way.ADAPTIVE, efforts=frozenset({"low", "medium", "high", "max"})
+    issuer="anthropic",
+    thinking=Way.ADAPTIVE,
+    efforts=frozenset({"none", "low", "medium", "high", "max"}),
 )
 NOVA = Traits(issuer="amazon", server_tools=frozenset({"web_search"}))
 LLAMA = Traits(issuer="meta", thinking=Way.NONE)
@@ -241,6 +243,28 @@ def test_unsigned_thoughts_do_not_go_to_claude() -> None:
     body, losses = written(asked(HI, assistant(thought, Text(text="a")), HI), NOVA)
     assert body["messages"][1]["content"][0] == {"reasoningContent": {"reasoningText": {"text": "hm"}}}
     assert losses == {}
+
+
+def test_signatures_go_to_nobody_but_claude() -> None:
+    encrypted = Signature(issuer="openai", value="enc")
+    thoughts = (Thinking(text="hm", signature=encrypted), Thinking(signature=encrypted))
+    body, losses = written(asked(HI, assistant(*thoughts, Text(text="a")), HI), Traits(issuer="openai"))
+    assert body["messages"][1]["content"] == [
+        {"reasoningContent": {"reasoningText": {"text": "hm"}}},
+        {"text": "a"},
+    ]
+    assert losses == {Field.THINKING_PARTS: False}
+
+
+def test_thought_nothing_came_of_does_not_go_to_claude() -> None:
+    body, losses = written(asked(HI, assistant(Thinking(text="hm", signature=SIGNED)), HI))
+    assert body["messages"] == [{"role": "user", "content": [{"text": "hi"}, {"text": "hi"}]}]
+    assert losses == {Field.THINKING_PARTS: False}
+
+
+def test_instructions_alone_are_a_conversation() -> None:
+    body, _ = written(ModelRequest(model="m", messages=(), instructions=(Text(text="do it"),)))
+    assert body["messages"] == [{"role": "user", "content": [{"text": "."}]}]
 
 
 def test_own_citations_and_blocks_go_back_as_they_came() -> None:
@@ -446,8 +470,8 @@ def test_parameters_are_written() -> None:
         (CLAUDE, Reasoning(effort="high"), {"thinking": {"type": "enabled", "budget_tokens": 16_384}}),
         (
             CLAUDE,
-            Reasoning(is_enabled=True, budget_tokens=9),
-            {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+            Reasoning(is_enabled=True),
+            {"thinking": {"type": "enabled", "budget_tokens": 4096}},
         ),
         (CLAUDE, Reasoning(effort="none"), {}),
         (ADAPTIVE, Reasoning(is_enabled=True), {"thinking": {"type": "adaptive"}}),
@@ -459,7 +483,7 @@ def test_parameters_are_written() -> None:
         (ADAPTIVE, Reasoning(is_enabled=False), {"thinking": {"type": "disabled"}}),
         (
             NOVA,
-            Reasoning(budget_tokens=1500),
+            Reasoning(budget_tokens=1000),
             {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}},
         ),
         (Traits(issuer="openai"), Reasoning(effort="minimal"), {"reasoning_effort": "low"}),
@@ -488,6 +512,11 @@ def test_thinking_is_asked_for_in_the_words_of_the_maker(
             ADAPTIVE,
         ),
         (asked(HI, assistant(CALL), user(RESULT), reasoning=Reasoning(effort="low")), CLAUDE),
+        (asked(HI, assistant(Text(text="I")), reasoning=Reasoning(effort="low")), ADAPTIVE),
+        (
+            asked(reasoning=Reasoning(effort="none")),
+            msgspec.structs.replace(ADAPTIVE, efforts=frozenset({"low"})),
+        ),
         (asked(reasoning=Reasoning(effort="none")), Traits(issuer="openai")),
     ],
 )
@@ -499,10 +528,24 @@ def test_thinking_that_would_be_refused_is_left_out_and_declared(
     assert losses == {Field.REASONING: False}
 
 
-def test_budget_stays_below_the_limit() -> None:
-    for reasoning in (Reasoning(effort="max"), Reasoning(budget_tokens=5000)):
-        body, _ = written(asked(reasoning=reasoning, max_output_tokens=4000))
-        assert body["additionalModelRequestFields"]["thinking"]["budget_tokens"] == 2000
+def test_budget_stays_below_the_limit_and_what_changes_it_is_declared() -> None:
+    changed = {Field.REASONING: False}
+    for reasoning, budget, losses in (
+        (Reasoning(effort="max"), 2000, {}),
+        (Reasoning(budget_tokens=5000), 2000, changed),
+        (Reasoning(budget_tokens=3000), 3000, {}),
+        (Reasoning(budget_tokens=9), 1024, changed),
+    ):
+        body, lost = written(asked(reasoning=reasoning, max_output_tokens=4000))
+        assert body["additionalModelRequestFields"]["thinking"]["budget_tokens"] == budget
+        assert lost == losses
+
+
+def test_limit_of_the_model_is_sent_with_a_budget_where_the_caller_named_none() -> None:
+    traits = msgspec.structs.replace(CLAUDE, max_output_tokens=64_000)
+    body, _ = written(asked(reasoning=Reasoning(effort="low")), traits)
+    assert body["inferenceConfig"] == {"maxTokens": 64_000}
+    assert "inferenceConfig" not in written(asked(), traits)[0]
 
 
 def test_thinking_claude_takes_neither_temperature_nor_top_k_nor_a_low_top_p() -> None:
@@ -600,8 +643,8 @@ SET: dict[Field, ModelRequest] = {
 }
 SENT = {
     Field.TEMPERATURE, Field.TOP_P, Field.TOP_K, Field.STOP, Field.MAX_OUTPUT_TOKENS, Field.METADATA,
-    Field.SERVICE_TIER, Field.CACHE_MARKS, Field.REASONING, Field.THINKING_PARTS, Field.OUTPUT_FORMAT, Field.STRICT_TOOLS,
-    Field.TOOL_CHOICE, Field.MEDIA, Field.TOOL_ERRORS,
+    Field.SERVICE_TIER, Field.CACHE_MARKS, Field.REASONING, Field.THINKING_PARTS, Field.OUTPUT_FORMAT,
+    Field.STRICT_TOOLS, Field.TOOL_CHOICE, Field.MEDIA, Field.TOOL_ERRORS,
 }  # fmt: skip
 VITAL = {Field.N, Field.SERVER_TOOLS, Field.OPAQUE_PARTS, Field.MODALITIES}
 NOT_OF_CHATS = {Field.DIMENSIONS, Field.EMBEDDING_TASK, Field.TRUNCATION}
@@ -644,8 +687,8 @@ ARGUMENTS = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_siz
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
     messages = [user(*draw(st.lists(SAID | FILES, min_size=1, max_size=3)))]
-    for _ in range(draw(st.integers(0, 3))):
-        ids = draw(st.lists(IDS, max_size=2, unique=True))
+    for turn in range(draw(st.integers(0, 3))):
+        ids = [f"{turn}-{said}" for said in draw(st.lists(IDS, max_size=2, unique=True))]
         calls = [ToolCall(id=i, name=draw(NAMES), arguments=draw(ARGUMENTS), cache=draw(MARKS)) for i in ids]
         before = draw(st.lists(THOUGHTS, max_size=1)) + draw(st.lists(SAID, min_size=1, max_size=2))
         results = [

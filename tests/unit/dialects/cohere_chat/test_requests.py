@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -573,6 +574,16 @@ def test_a_plan_goes_back_as_a_plan_and_thinking_as_thinking() -> None:
     assert without_calls["messages"][0]["content"][0] == {"type": "thinking", "thinking": "I will."}
 
 
+def test_a_model_that_does_not_think_is_given_back_plans_only() -> None:
+    traits = msgspec.structs.replace(TRAITS, thinking=ThinkingWay.NONE)
+    call = ToolCall(id="c", name="f", arguments="{}")
+    body, losses = written(request(Thinking(text="I will."), call, role=Role.ASSISTANT), traits)
+    assert (body["messages"][0]["tool_plan"], losses) == ("I will.", ())
+    body, losses = written(request(Thinking(text="Hm."), Text(text="x"), role=Role.ASSISTANT), traits)
+    assert body["messages"] == [{"role": "assistant", "content": "x"}]
+    assert [loss.field for loss in losses] == [Field.THINKING_PARTS]
+
+
 def test_a_refusal_is_told_in_its_words() -> None:
     body, losses = written(request(Refusal(text="No."), role=Role.ASSISTANT))
     assert (body["messages"], losses) == ([{"role": "assistant", "content": "No."}], ())
@@ -595,7 +606,9 @@ results = st.builds(ToolResult, call_id=texts, parts=st.lists(said, min_size=1, 
 
 def turn(role: Role, *parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:
     return st.builds(
-        Message, role=st.just(role), parts=st.tuples(*parts).map(lambda lists: tuple(sum(lists, [])))
+        Message,
+        role=st.just(role),
+        parts=st.tuples(*parts).map(lambda lists: tuple(chain.from_iterable(lists))),
     )
 
 
@@ -614,7 +627,7 @@ requests = st.builds(
     ModelRequest,
     model=texts,
     instructions=st.lists(said, max_size=2).map(tuple),
-    messages=st.lists(exchanges, min_size=1, max_size=2).map(lambda turns: tuple(sum(turns, ()))),
+    messages=st.lists(exchanges, min_size=1, max_size=2).map(lambda turns: tuple(chain.from_iterable(turns))),
     tools=st.just((Tool(name="f", description="d", schema={"type": "object", "z": 1, "a": 2}, strict=True),)),
     tool_choice=st.none() | st.just(ToolChoice(mode=ChoiceMode.REQUIRED)),
     sampling=st.builds(

@@ -37,6 +37,7 @@ from tollhouse.dialects.gemini_generate import DIALECT
 from tollhouse.ports.dialect import Ask, ClientCall
 
 PNG = "iVBORw0KGgo="
+FILE = "https://generativelanguage.googleapis.com/v1beta/files/1"
 
 
 def called(body: Any, *, stream: bool = False, operation: Operation = Operation.CHAT) -> ClientCall:
@@ -170,10 +171,12 @@ json_values = st.recursive(
     )
 )
 def test_whatever_is_sent_it_is_read_or_refused(body: dict[str, Any]) -> None:
+    kind = ErrorKind.INVALID_REQUEST
     try:
         DIALECT.chat.read_request(called(body))
     except GatewayError as error:
-        assert error.kind is ErrorKind.INVALID_REQUEST
+        kind = error.kind
+    assert kind is ErrorKind.INVALID_REQUEST
 
 
 def test_a_body_nested_without_end_is_refused() -> None:
@@ -298,10 +301,10 @@ def test_url_safe_base64_is_told_in_the_standard_alphabet() -> None:
             Media(kind=MediaKind.AUDIO, url="gs://b/c", media_type="audio/mp3"),
         ),
         (
-            {"fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/1", "mimeType": "image/png"}},
+            {"fileData": {"fileUri": FILE, "mimeType": "image/png"}},
             Media(
                 kind=MediaKind.IMAGE, media_type="image/png",
-                file_id="https://generativelanguage.googleapis.com/v1beta/files/1",
+                file_id=FILE,
             ),
         ),
         (

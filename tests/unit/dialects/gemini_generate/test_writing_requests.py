@@ -185,7 +185,10 @@ def test_pictures_in_results_go_where_the_model_takes_them(traits: Traits) -> No
         (Media(kind=MediaKind.IMAGE, data=PNG), {"inlineData": {"mimeType": "image/png", "data": PNG}}),
         (Media(kind=MediaKind.IMAGE, url="https://x/a.jpg?b"), {"fileData": {"mimeType": "image/jpeg", "fileUri": "https://x/a.jpg?b"}}),
         (Media(kind=MediaKind.VIDEO, url="https://youtu.be/x"), {"fileData": {"fileUri": "https://youtu.be/x"}}),
-        (Media(kind=MediaKind.IMAGE, url=f"data:image/gif;base64,{PNG}"), {"inlineData": {"mimeType": "image/gif", "data": PNG}}),
+        (
+            Media(kind=MediaKind.IMAGE, url=f"data:image/gif;base64,{PNG}"),
+            {"inlineData": {"mimeType": "image/gif", "data": PNG}},
+        ),
         (Media(kind=MediaKind.DOCUMENT, text="hi"), {"inlineData": {"mimeType": "text/plain", "data": "aGk="}}),
     ],
 )  # fmt: skip
@@ -244,19 +247,27 @@ def test_thoughts_without_a_signature_stay_behind() -> None:
 # -- settings
 
 
+def shown(**config: Any) -> dict[str, Any]:
+    return {"includeThoughts": True, **config}
+
+
 @pytest.mark.parametrize(
     ("reasoning", "old", "new"),
     [
-        (Reasoning(effort="none"), {"thinkingBudget": 0}, {"includeThoughts": True, "thinkingLevel": "minimal"}),
-        (Reasoning(effort="low"), {"includeThoughts": True, "thinkingBudget": 1024}, {"includeThoughts": True, "thinkingLevel": "low"}),
-        (Reasoning(effort="medium", summary="none"), {"includeThoughts": False, "thinkingBudget": 8192}, {"includeThoughts": False, "thinkingLevel": "medium"}),
-        (Reasoning(effort="xhigh"), {"includeThoughts": True, "thinkingBudget": 24576}, {"includeThoughts": True, "thinkingLevel": "high"}),
-        (Reasoning(budget_tokens=5000), {"includeThoughts": True, "thinkingBudget": 5000}, {"includeThoughts": True, "thinkingLevel": "medium"}),
-        (Reasoning(is_enabled=True), {"includeThoughts": True, "thinkingBudget": -1}, {"includeThoughts": True}),
-        (Reasoning(is_enabled=False), {"thinkingBudget": 0}, {"includeThoughts": True, "thinkingLevel": "minimal"}),
-        (Reasoning(summary="auto"), {"includeThoughts": True}, {"includeThoughts": True}),
+        (Reasoning(effort="none"), {"thinkingBudget": 0}, shown(thinkingLevel="minimal")),
+        (Reasoning(effort="low"), shown(thinkingBudget=1024), shown(thinkingLevel="low")),
+        (
+            Reasoning(effort="medium", summary="none"),
+            {"includeThoughts": False, "thinkingBudget": 8192},
+            {"includeThoughts": False, "thinkingLevel": "medium"},
+        ),
+        (Reasoning(effort="xhigh"), shown(thinkingBudget=24576), shown(thinkingLevel="high")),
+        (Reasoning(budget_tokens=5000), shown(thinkingBudget=5000), shown(thinkingLevel="medium")),
+        (Reasoning(is_enabled=True), shown(thinkingBudget=-1), shown()),
+        (Reasoning(is_enabled=False), {"thinkingBudget": 0}, shown(thinkingLevel="minimal")),
+        (Reasoning(summary="auto"), shown(), shown()),
     ],
-)  # fmt: skip
+)
 def test_thinking_is_asked_for_in_the_models_own_way(
     reasoning: Reasoning, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
@@ -424,22 +435,28 @@ signatures = st.none() | st.from_regex(r"[A-Za-z0-9+/]{4,12}", fullmatch=True).m
 objects = st.dictionaries(names, st.integers() | texts, max_size=3)
 
 
+arguments = objects.map(lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+answers = texts.filter(lambda text: text.strip()[:1] != "{").map(lambda text: (Text(text=text),))
+"""Objects would come back as they are, in other spaces."""
+
+
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
     """The user and the model in turns, results after their calls."""
     messages: list[Message] = []
     waiting: list[ToolCall] = []
-    count = draw(st.integers(1, 4))
-    for turn in range(count):
-        results = tuple(
-            ToolResult(call_id=call.id, name=call.name, parts=(Text(text=draw(texts.filter(lambda t: t.strip()[:1] != "{"))),), is_error=draw(st.booleans()))
+    for turn in range(draw(st.integers(1, 4))):
+        results = [
+            ToolResult(call_id=call.id, name=call.name, parts=draw(answers), is_error=draw(st.booleans()))
             for call in waiting
-        )  # fmt: skip
+        ]
         messages.append(user(*results, Text(text=draw(texts))))
         waiting = [
-            ToolCall(id=f"{turn}-{number}", name=draw(names), arguments=json.dumps(draw(objects), separators=(",", ":"), ensure_ascii=False), signature=draw(signatures))
+            ToolCall(
+                id=f"{turn}-{number}", name=draw(names), arguments=draw(arguments), signature=draw(signatures)
+            )
             for number in range(draw(st.integers(0, 2)))
-        ]  # fmt: skip
+        ]
         messages.append(model(Text(text=draw(texts), signature=draw(signatures)), *waiting))
     return tuple(messages)
 
@@ -467,7 +484,7 @@ requests = st.builds(
         is_enabled=st.just(True),
         budget_tokens=st.integers(1, 9999),
         summary=st.sampled_from(["auto", "none"]),
-    ),  # fmt: skip
+    ),
     max_output_tokens=st.none() | st.integers(1, 9999),
 )
 

@@ -116,8 +116,8 @@ def test_a_request_is_refused_by_the_name_of_the_field_when_the_house_cannot_act
     assert refused(body).param == param
 
 
-def test_the_refusal_points_to_the_other_api_when_messages_came_as_input() -> None:
-    assert "Responses" in refused(b'{"model":"m","input":"hi"}').hint
+def test_the_refusal_points_to_the_other_api_when_input_cannot_be_messages() -> None:
+    assert "/v1/responses" in refused(b'{"model":"m","input":5}').hint
 
 
 def test_the_refusal_names_the_byte_when_the_json_is_broken() -> None:

@@ -53,7 +53,7 @@ TEXTS = st.builds(Text, text=WORDS)
 THOUGHTS = st.builds(
     Thinking, text=st.just("") | WORDS, signature=SIGNATURES, is_summary=st.just(True), id=NAMES
 )
-ARGUMENTS = st.dictionaries(NAMES, st.integers(), max_size=2).map(lambda value: json.dumps(value))
+ARGUMENTS = st.dictionaries(NAMES, st.integers(), max_size=2).map(json.dumps)
 CALLS = st.builds(
     ToolCall, id=NAMES, name=NAMES, arguments=ARGUMENTS, namespace=st.none() | NAMES
 ) | st.builds(
@@ -91,17 +91,28 @@ TURNS = st.lists(st.tuples(USERS, ASSISTANTS, RESULT_TURNS), max_size=2).map(
 SCHEMAS = st.dictionaries(NAMES, st.just({"type": "string"}), max_size=2).map(
     lambda properties: {"type": "object", "properties": properties}
 )
+TOOLS = st.builds(Tool, name=NAMES, description=st.none() | WORDS, schema=SCHEMAS, strict=st.booleans())
+FORMATS = st.builds(
+    OutputFormat,
+    kind=st.just(FormatKind.JSON_SCHEMA),
+    name=NAMES,
+    schema=SCHEMAS,
+    strict=st.none() | st.booleans(),
+)
+REASONING = st.builds(
+    Reasoning, effort=st.sampled_from(["none", "low", "high"]), summary=st.none() | st.just("auto")
+)
 REQUESTS = st.builds(
     ModelRequest,
     model=NAMES,
     messages=st.tuples(USERS, TURNS).map(lambda both: (both[0], *both[1])),
     instructions=st.lists(TEXTS, max_size=1).map(tuple),
-    tools=st.lists(st.builds(Tool, name=NAMES, description=st.none() | WORDS, schema=SCHEMAS, strict=st.booleans()), max_size=2).map(tuple),
+    tools=st.lists(TOOLS, max_size=2).map(tuple),
     tool_choice=st.just(ToolChoice(mode=ChoiceMode.AUTO)),
     parallel_tool_calls=st.none() | st.booleans(),
     sampling=st.builds(Sampling, temperature=st.none() | st.floats(0, 2), top_p=st.none() | st.floats(0, 1)),
-    output=st.none() | st.builds(OutputFormat, kind=st.just(FormatKind.JSON_SCHEMA), name=NAMES, schema=SCHEMAS, strict=st.none() | st.booleans()),
-    reasoning=st.none() | st.builds(Reasoning, effort=st.sampled_from(["none", "low", "high"]), summary=st.none() | st.just("auto")),
+    output=st.none() | FORMATS,
+    reasoning=st.none() | REASONING,
     verbosity=st.none() | st.just("low"),
     max_output_tokens=st.none() | st.integers(1, 10**6),
     stream=st.booleans(),
@@ -203,9 +214,7 @@ def test_readers_of_answers_take_any_json(value: object) -> None:
         "created",
     ):
         reader = CHAT.read_stream()
-        members = {
-            name: value for name in ("item", "delta", "part", "output_index", "content_index", "item_id")
-        }
+        members = dict.fromkeys(("item", "delta", "part", "output_index", "content_index", "item_id"), value)
         event = {"type": f"response.{kind}", **members}
         reader.feed(b"data: " + msgspec.json.encode(event) + b"\n\n")
         reader.feed(b'data: {"type":"response.completed","response":{"status":"completed"}}\n\n')

@@ -125,10 +125,12 @@ def failed(*pieces: bytes) -> tuple[list[StreamEvent], GatewayError]:
 def test_a_text_comes_in_pieces() -> None:
     assert events_of(
         created(), added(message()),
-        frame("response.content_part.added", item_id="msg", output_index=0, content_index=0, part={"type": "output_text", "text": ""}),
+        frame("response.content_part.added", item_id="msg", output_index=0, content_index=0,
+              part={"type": "output_text", "text": ""}),
         text_delta("h"), text_delta("i"),
         frame("response.output_text.done", item_id="msg", output_index=0, content_index=0, text="hi"),
-        frame("response.content_part.done", item_id="msg", output_index=0, content_index=0, part={"type": "output_text", "text": "hi"}),
+        frame("response.content_part.done", item_id="msg", output_index=0, content_index=0,
+              part={"type": "output_text", "text": "hi"}),
         done(message("hi")), ended(),
     ) == [
         ResponseStarted(id="r", model="m", created_at=7),

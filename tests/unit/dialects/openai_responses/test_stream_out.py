@@ -47,6 +47,7 @@ CALL = DIALECT.read(
     Ask(operation=Operation.CHAT, body=b'{"model":"route","input":"hi","stream":true,"user":"u"}')
 )
 EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+PING = b": ping\n\n"
 STARTED = ResponseStarted(id="up", model="m", created_at=1_600_000_000)
 FINISHED = Finished(finish=Finish(reason=FinishReason.STOP))
 
@@ -58,7 +59,7 @@ def stream_of(*events: StreamEvent) -> bytes:
 
 def frames(stream: bytes) -> list[dict[str, Any]]:
     found = []
-    for frame in stream.strip().split(b"\n\n"):
+    for frame in stream.replace(PING, b"").strip().split(b"\n\n"):
         name, _, text = frame.partition(b"\ndata: ")
         event = json.loads(text)
         assert name == b"event: " + event["type"].encode()
@@ -97,6 +98,10 @@ def test_a_text_has_its_whole_course() -> None:
     assert final["user"] == "u"
 
 
+def test_a_heartbeat_is_a_comment() -> None:
+    assert CHAT.write_stream(CALL, SCENE).write([Ping()]) == PING
+
+
 def test_reasoning_is_shown_as_a_summary_and_signed_at_its_end() -> None:
     events = told(Thinking(text="hm", signature=Signature(issuer="openai", value="g")), Text(text="hi"))
     assert kinds(events)[2:9] == [
@@ -128,8 +133,8 @@ def test_parts_that_overlap_come_one_after_the_other() -> None:
     events = frames(
         stream_of(
             STARTED, PartStarted(index=0, part=one), PartStarted(index=1, part=two), PartDelta(index=1, text="{2"),
-            PartDelta(index=0, text="{1"), PartDelta(index=1, text="}"), PartEnded(index=1), PartDelta(index=0, text="}"),
-            PartEnded(index=0), FINISHED,
+            PartDelta(index=0, text="{1"), PartDelta(index=1, text="}"), PartEnded(index=1),
+            PartDelta(index=0, text="}"), PartEnded(index=0), FINISHED,
         )
     )  # fmt: skip
     assert [item["arguments"] for item in events[-1]["response"]["output"]] == ["{1}", "{2}"]
