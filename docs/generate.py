@@ -67,11 +67,15 @@ def errors() -> str:
             "The key may not use what was asked for. Said of routes that do not exist as well."
         ),
         ErrorKind.ROUTE_NOT_FOUND: "No route, door, provider or upstream model of that name.",
-        ErrorKind.UNSUPPORTED_PARAMETER: "A field that the upstream cannot take.",
+        ErrorKind.UNSUPPORTED_PARAMETER: (
+            "A field that the upstream cannot be told and without which the answer would be another one; `param` names "
+            "it in the caller's words. With `unknown_parameters: strict` any field the upstream cannot be told."
+        ),
         ErrorKind.CONTEXT_LENGTH_EXCEEDED: "The upstream says the input is longer than the model's window.",
         ErrorKind.CONTENT_BLOCKED: (
             "A policy on contents refused the request, or the answer to it. An upstream's own 4xx keeps its status."
         ),
+        ErrorKind.CONTENT_BLOCKED: "The upstream's filters refused what was asked or what would have been answered.",
         ErrorKind.UPSTREAM_RATE_LIMITED: "The upstream's rate limit; `retry-after` is the upstream's.",
         ErrorKind.UPSTREAM_UNAVAILABLE: (
             "The upstream could not be reached, broke off, failed, or refused the house's own credential."
@@ -131,26 +135,29 @@ def doors() -> str:
         for path, (method, door) in DOORS.items()
     ]
     lines += [
-        f"| POST | `{path}` | {door.operation.value} | {door.dialect} |" for path, door in pattern_doors()
+        f"| {method} | `{path}` | {door.operation.value} | {door.dialect} |"
+        for method, path, door in pattern_doors()
     ]
     lines += [f"| {method} | `{prefix}…` | {door.operation.value} | |" for prefix, method, door in PREFIXES]
     lines += [f"| GET | `{path}` | open: asks for no key | |" for path in OPEN_DOORS]
     return "\n".join(lines) + "\n" + _DOORS_TAIL
 
 
-_LAST_WORD: Final = re.compile(r"(\{\w+\}|\w+\[[^\]]*\])$")
-"""How the text of a pattern ends: in a name in braces, or in a word with an ending that may be left out."""
+_WORDS: Final = re.compile(r"\(([\w|/-]+)\)$")
+"""How the expression of a pattern ends whose last word may be one of several."""
+_LAST: Final = re.compile(r"(\{\w+\}|\w+\[[^\]]*\])$")
+"""How its text ends then: in a name in braces, or in a word with an ending that may be left out."""
 
 
-def pattern_doors() -> Iterator[tuple[str, Door]]:
-    """Doors whose path names a model, one for every word the path may end in."""
+def pattern_doors() -> Iterator[tuple[str, str, Door]]:
+    """Method, path and door of paths that name something, one for every word a path may end in."""
     for pattern in PATTERNS:
-        ends = pattern.path.pattern.rpartition("(")[2].removesuffix(")").split("|")
-        for end in ends:
-            text = _LAST_WORD.sub(end, pattern.text)
+        words = _WORDS.search(pattern.path.pattern)
+        texts = [_LAST.sub(word, pattern.text) for word in words[1].split("|")] if words else [pattern.text]
+        for text in texts:
             match = pattern.path.fullmatch(text)
             assert match is not None, f"{text} is no path of its pattern"
-            yield text, pattern.door(match)
+            yield pattern.methods, text, pattern.door(match)
 
 
 def commands() -> str:

@@ -201,6 +201,7 @@ async def _call_model(
         principal,
         call.model,
         offers=partial(_offers, house, call, dialect),
+        operation=call.operation,
         draw=house.clock.draw(),
         accepted=passage.accepted,
     )
@@ -354,7 +355,7 @@ async def _stored_response(
     doing = Doing(operation=door.operation, response_id=unquote(door.response), query=request.query)
     memory = Memory(house.workshop.recall, principal.tenant)
     made = memory.response(doing.response_id)
-    if made is not None and not principal.may_use(made.route):
+    if memory.is_anothers(doing.response_id) if made is None else not principal.may_use(made.route):
         raise not_found(doing.response_id, None)
     if made is not None and made.kept_in is not None:
         passage.route = made.route

@@ -18,7 +18,7 @@ import msgspec
 
 from tollhouse import dialects, providers
 from tollhouse.ports.dialect import Dialect
-from tollhouse.ports.provider import Provider
+from tollhouse.ports.provider import Provider, Traits
 
 DIALECTS: Final = "tollhouse.dialects"
 PROVIDERS: Final = "tollhouse.providers"
@@ -49,12 +49,24 @@ def load_plugins(strangers: Iterable[EntryPoint] | None = None) -> Plugins:
     if strangers is None:
         strangers = [*entry_points(group=DIALECTS), *entry_points(group=PROVIDERS)]
     strangers = tuple(strangers)
-    return Plugins(
+    found = Plugins(
         dialects=_collect([*_built_in(dialects, "DIALECT"), *_registered(strangers, DIALECTS)], _as_dialect),
         providers=_collect(
             [*_built_in(providers, "PROVIDER"), *_registered(strangers, PROVIDERS)], _as_provider
         ),
     )
+    _check_dialects(found)
+    return found
+
+
+def _check_dialects(found: Plugins) -> None:
+    for provider in found.providers.values():
+        for endpoint in provider.endpoints:
+            if endpoint.dialect not in found.dialects:
+                raise PluginInvalid(
+                    f"The provider {provider.kind!r} has an endpoint in the dialect {endpoint.dialect!r}, which nobody "
+                    "brings."
+                )
 
 
 def _built_in(package: ModuleType, attribute: str) -> Iterator[_Found]:
@@ -105,6 +117,10 @@ def _as_dialect(thing: object, name: str, origin: str) -> Dialect:
 def _as_provider(thing: object, name: str, origin: str) -> Provider:
     if not isinstance(thing, Provider):
         raise PluginInvalid(f"The plugin {origin} is no provider: it is not a ports.provider.Provider.")
+    for place, changes in (*thing.models, *[(e.path, dict(e.traits)) for e in thing.endpoints]):
+        for trait in changes:
+            if trait not in Traits.__struct_fields__:
+                raise PluginInvalid(f"The plugin {origin} has no trait {trait!r} to change for {place!r}.")
     return _named(thing, thing.kind, name, origin)
 
 

@@ -135,6 +135,7 @@ class Reader:
 
     def openai_responses(self, model: str, stream: bool) -> Result:
         final: Any = None
+        finals = 0
         if stream:
             deltas = ""
             for event in self.openai.responses.create(model=model, input="hi", store=False, stream=True):
@@ -142,13 +143,17 @@ class Reader:
                     deltas += event.delta
                 elif event.type in ("response.completed", "response.incomplete", "response.failed"):
                     final = event.response
+                    finals += 1
                 elif event.type == "error":
                     raise Unreadable(f"an error event: {event.message}")
             if final is None:
                 raise Unreadable("stream without its end")
         else:
             final = self.openai.responses.create(model=model, input="hi", store=False)
-        return _responses(plain(final))
+        result = _responses(plain(final))
+        if finals > 1:
+            result.left_out = "several answers recorded as one stream"
+        return result
 
     def anthropic_messages(self, model: str, stream: bool) -> Result:
         request: Any = {"model": model, "max_tokens": 1024, "messages": [{"role": "user", "content": "hi"}]}
@@ -370,6 +375,10 @@ def _chat(choices: list[dict[str, Any]], usage: dict[str, Any] | None) -> Result
         if usage.get("total_tokens") == prompt + completion + reasoning:
             result.output = {completion + reasoning}  # xAI counts reasoning beside the completion
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+        if isinstance(usage.get("total_tokens"), int):
+            result.input.add(usage["total_tokens"] - max(result.output))  # Mistral's audio stands in the total only
+        if (cached or 0) > prompt:
+            result.input.add(prompt + cached)  # Grok at Azure counts what was cached beside the prompt
         others = {
             usage.get("prompt_cache_hit_tokens"),
             usage.get("cached_tokens"),
@@ -383,6 +392,8 @@ def _responses(response: dict[str, Any]) -> Result:
     if "output" not in response:
         raise Unreadable("no output")
     result = Result()
+    if response.get("status") in ("queued", "in_progress"):
+        result.left_out = "an answer in the background, not finished"
     for item in response["output"]:
         match item["type"]:
             case "message":
@@ -392,7 +403,7 @@ def _responses(response: dict[str, Any]) -> Result:
             case "function_call":
                 result.tools.append((item["name"], arguments(item["arguments"])))
             case "custom_tool_call":
-                result.tools.append((item["name"], item["input"]))
+                result.left_out = "a custom tool's call, which a plain client did not ask for"
             case "reasoning":
                 pass
             case other:

@@ -179,7 +179,7 @@ def error_document(error: GatewayError, request_id: str) -> dict[str, dict[str, 
     """
     theirs = (error.upstream.error if error.upstream is not None else None) or {}
     document: dict[str, object] = {
-        "type": _type_of(theirs.get("type"), error.status),
+        "type": _type_of(theirs.get("type"), error),
         "code": error.kind.value,
         "message": error.message,
         "param": error.param if error.param is not None else theirs.get("param"),
@@ -193,7 +193,8 @@ def error_document(error: GatewayError, request_id: str) -> dict[str, dict[str, 
     return {"error": document}
 
 
-def _type_of(theirs: object, status: int) -> str:
+def _type_of(theirs: object, error: GatewayError) -> str:
     if isinstance(theirs, str) and _TYPE.fullmatch(theirs) and theirs not in _FOREIGN_TYPES:
         return theirs
-    return _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    is_refusal = error.status < 500 and error.kind is not ErrorKind.UPSTREAM_UNAVAILABLE
+    return _TYPES.get(error.status, "invalid_request_error" if is_refusal else "api_error")

@@ -30,4 +30,4 @@ class Opener(Protocol):
         """
 
     def refused(self) -> None:
-        """The upstream answered 401 to what the headers opened: what they held is not to be relied on."""
+        """The upstream answered 401 to what the headers opened: they may no longer be good."""

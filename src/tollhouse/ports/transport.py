@@ -89,7 +89,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     path: bytes
     """Origin form, query included, percent-encoded."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    """Lower-case names. host, content-length, transfer-encoding, connection and the names of what opens the target are refused."""
+    """Lower-case names. host, content-length, transfer-encoding, connection and what opens the target are refused."""
     body: bytes = b""
 
 

@@ -21,6 +21,17 @@ _SCHEMAS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("*claude-opus-4[-.][56]*", {"json_schema": Support.NATIVE}),
     ("*claude-sonnet-4[-.][56]*", {"json_schema": Support.NATIVE}),
 )
+_OTHERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("*nova*", {"issuer": "amazon"}),
+    (
+        "*nova-2*",
+        {"thinking": Thinking.EFFORT, "server_tools": frozenset({"web_search", "code_execution"})},
+    ),
+    ("*gpt-oss*", {"issuer": "openai", "thinking": Thinking.EFFORT}),
+    ("*qwen3*", {"issuer": "qwen", "thinking": Thinking.EFFORT}),
+    ("*mistral*", {"issuer": "mistral"}),
+)
+"""By maker, because what stands in `additionalModelRequestFields` is each maker's own."""
 
 PROVIDER = Provider(
     kind="bedrock",
@@ -48,5 +59,5 @@ PROVIDER = Provider(
         takes_document_urls=False,
         takes_cache_marks=True,
     ),
-    models=(*CLAUDE, *_SCHEMAS),
+    models=(*CLAUDE, *_SCHEMAS, *_OTHERS),
 )

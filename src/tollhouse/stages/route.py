@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from tollhouse.config.snapshot import Snapshot
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError, invalid_request
 from tollhouse.core.identity import Principal
+from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Candidate, Deployment, Plan, RetryPolicy, Route, Strategy
 
 
@@ -17,6 +18,7 @@ def plan_route(
     model: str,
     *,
     offers: Callable[[Deployment], bool],
+    operation: Operation,
     draw: float,
     accepted: float,
 ) -> Plan:
@@ -30,6 +32,8 @@ def plan_route(
         raise _not_found(model, [name for name in snapshot.routes if principal.may_use(name)])
     route, star = found
     able = [deployment for deployment in route.deployments if offers(deployment)]
+    if not able and operation is Operation.COUNT_TOKENS:
+        raise _nobody_counts(route.name)
     if not able:
         raise invalid_request(
             f"No deployment of {route.name!r} offers what this door asks for.",
@@ -70,6 +74,17 @@ def passthrough_route(scope: str, provider: str) -> tuple[Candidate, Route]:
     deployment = Deployment(id=scope, provider=provider, model="*")
     route = Route(name=scope, deployments=(deployment,), retry=RetryPolicy(max_attempts=1))
     return Candidate(deployment=deployment, model="*"), route
+
+
+def _nobody_counts(name: str) -> GatewayError:
+    """Clients that count before they send take 404 for an answer, and a wrong number for the truth."""
+    return GatewayError(
+        ErrorKind.ROUTE_NOT_FOUND,
+        f"No deployment of {name!r} counts tokens.",
+        blame=Blame.CLIENT,
+        param="model",
+        hint="Go without the count: the answer to the call itself reports what was used.",
+    )
 
 
 def _not_found(model: str, usable: list[str]) -> GatewayError:

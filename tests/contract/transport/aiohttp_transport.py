@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from tollhouse.core.errors import ErrorKind
 from tollhouse.core.routing import Timeouts
+from tollhouse.ports.credential import Opener
 from tollhouse.ports.transport import (
     Credential,
     Egress,
@@ -28,11 +30,12 @@ _INVALID = (aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingE
 
 
 class AiohttpTarget:
-    def __init__(self, origin: Origin, credential: Credential | None, egress: Egress) -> None:
+    def __init__(self, origin: Origin, credential: Credential | Opener | None, egress: Egress) -> None:
         if credential is not None and credential.origin != origin:
             raise ValueError("The credential belongs to another origin.")
         self.origin = origin
-        self.credential = credential
+        self.credential = credential if isinstance(credential, Credential) else None
+        self.opener = None if isinstance(credential, Credential) else credential
         self.proxy = f"http://{egress.proxy.host}:{egress.proxy.port}" if egress.proxy else None
         self.tls: ssl.SSLContext | bool = True
         if egress.ca_file is not None:
@@ -87,7 +90,7 @@ class AiohttpTransport:
         )
 
     def bind(
-        self, origin: Origin, credential: Credential | None = None, egress: Egress | None = None
+        self, origin: Origin, credential: Credential | Opener | None = None, egress: Egress | None = None
     ) -> AiohttpTarget:
         return AiohttpTarget(origin, credential, egress or Egress())
 
@@ -100,6 +103,9 @@ class AiohttpTransport:
             raise TransportError(ErrorKind.TIMEOUT_TOTAL, Phase.NOT_SENT, "no time left")
         if self._session.closed:
             raise TransportError(ErrorKind.UPSTREAM_UNAVAILABLE, Phase.NOT_SENT, "the transport is closed")
+
+        if target.opener is not None:
+            request = await _opened(target.opener, request, deadline)
 
         async def sent() -> None:
             first_header_at = loop.time() + timeouts.first_header_s
@@ -122,6 +128,8 @@ class AiohttpTransport:
             raise TransportError(failed, phase, error.message) from error
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(ErrorKind.UPSTREAM_UNAVAILABLE, trace.phase, str(error)) from error
+        if response.status == 401 and target.opener is not None:
+            target.opener.refused()
         return AiohttpAnswer(response, deadline)
 
     async def _request(
@@ -149,6 +157,16 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+async def _opened(opener: Opener, request: UpstreamRequest, deadline: float) -> UpstreamRequest:
+    if opener.names & {name for name, _ in request.headers}:
+        raise ValueError("The credential's headers are not the request's.")
+    default = {"http": 80, "https": 443}[opener.origin.scheme]
+    host = opener.origin.host + (f":{opener.origin.port}" if opener.origin.port != default else "")
+    as_sent = msgspec.structs.replace(request, headers=((b"host", host.encode()), *request.headers))
+    added = await opener.headers(as_sent, deadline)
+    return msgspec.structs.replace(request, headers=(*request.headers, *added))
 
 
 async def _mark_sent(_session: Any, context: Any, _params: Any) -> None:

@@ -183,7 +183,8 @@ def test_bedrock_serves_claude_and_others() -> None:
         Support.EMULATED,
     )
     nova = of("bedrock", "us.amazon.nova-2-lite-v1:0")
-    assert (nova.issuer, nova.thinking, nova.json_schema) == ("bedrock", Thinking.NONE, Support.EMULATED)
+    assert (nova.issuer, nova.thinking, nova.json_schema) == ("amazon", Thinking.EFFORT, Support.EMULATED)
+    assert of("bedrock", "meta.llama4-scout-17b-instruct-v1:0").thinking is Thinking.NONE
     assert of("bedrock", "anthropic.claude-sonnet-4-6").json_schema is Support.NATIVE
     assert not nova.takes_image_urls
 

@@ -21,8 +21,8 @@ class Http1Target:
 
     __slots__ = (
         "_fleet",
-        "_loop",
         "_host",
+        "_loop",
         "_preamble",
         "addresses",
         "is_tunnelled",

@@ -52,14 +52,13 @@ class Http1Transport:
         """See ports.transport."""
         assert isinstance(target, Http1Target)
         head = target.render(request)
+        if target.opener is not None:
+            head = await target.opened(head, request, deadline)
         now = self._loop.time()
         if deadline <= now:
             raise TransportError(
                 ErrorKind.TIMEOUT_TOTAL, Phase.NOT_SENT, f"No time was left to call {target.place}."
             )
-        if target.opener is not None:
-            head = await target.opened(head, request, deadline)
-            now = self._loop.time()
         connection = target.pool.checkout(now)
         if connection is None:
             connection = await self._connect(target, timeouts, deadline)

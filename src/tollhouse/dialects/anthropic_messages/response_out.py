@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tollhouse.core.content import Refusal, ToolCall
+from tollhouse.core.content import ToolCall
 from tollhouse.core.response import ModelResponse
 from tollhouse.ports.translation import Scene
 

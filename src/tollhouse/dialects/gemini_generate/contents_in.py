@@ -38,8 +38,9 @@ _ROLES: Final = {
     "system": Role.SYSTEM,
 }
 _FALSE: Final = (False,)
-_SAID: Final = ("output", "result")
-"""Members that hold the whole of what a tool said, where they are alone and texts."""
+_SAID: Final = ("output", "result", "return_value", "content")
+"""Members that hold the whole of what a tool said, where they are texts and nothing else stands beside them but the
+tool's name: as Google writes it, as pydantic-ai does, and as Vercel's SDK does."""
 _BESIDE: Final = frozenset(
     ["thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"]
 )
@@ -201,8 +202,9 @@ def _result(part: GoogleFields, calls: _Calls) -> ToolResult:
 
 def _said(response: dict[str, Any], path: str) -> tuple[str, bool]:
     """What the tool said, in words, and whether it failed."""
-    if len(response) == 1:
-        ((name, value),) = response.items()
+    said = {name: value for name, value in response.items() if name != "name"} or response
+    if len(said) == 1:
+        ((name, value),) = said.items()
         if isinstance(value, str) and (name in _SAID or name == "error"):
             return value, name == "error"
     return _json(response, path), False

@@ -59,5 +59,7 @@ def _arguments(call: ToolCall) -> object:
         except DECODE_FAULTS:
             value = None
         if isinstance(value, dict):
-            return msgspec.Raw(text.encode("utf-8", "replace"))
+            # A line break between members, which JSON allows, would end the line of an event.
+            has_breaks = "\n" in text or "\r" in text
+            return value if has_breaks else msgspec.Raw(text.encode("utf-8", "replace"))
     return {"input": call.arguments}

@@ -21,6 +21,8 @@ _STATUS_WORDS: Final = {
     503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
 }  # fmt: skip
 _TYPE: Final = "type.googleapis.com/google.rpc."
+_HOUSE_REFUSED: Final = frozenset([400, 402, 412])
+"""Statuses by which a provider refuses the house itself; the caller's argument was not invalid."""
 _KNOWN: Final = frozenset(
     [*_STATUS_WORDS.values(), "FAILED_PRECONDITION", "OUT_OF_RANGE", "DATA_LOSS", "UNKNOWN"]
 )
@@ -43,7 +45,7 @@ def google_error_body(error: GatewayError, request_id: str) -> bytes:
         }
     ]
     if error.retry_after_s is not None:
-        details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{error.retry_after_s:g}s"})
+        details.append({"@type": _TYPE + "RetryInfo", "retryDelay": _duration(error.retry_after_s)})
     # `error` first: google-genai finds errors inside a stream by how the chunk begins.
     message = told(error, GOOGLE)
     return encode_loosely(
@@ -56,6 +58,13 @@ def _word(error: GatewayError) -> str:
     theirs = error.upstream.error.get("type") if error.upstream is not None and error.upstream.error else None
     if isinstance(theirs, str) and theirs in _KNOWN:
         return theirs
-    if error.status not in _STATUS_WORDS and error.kind is ErrorKind.UPSTREAM_UNAVAILABLE:
-        return "FAILED_PRECONDITION" if error.status == 402 else "UNAVAILABLE"
+    if error.kind is ErrorKind.UPSTREAM_UNAVAILABLE and error.status in _HOUSE_REFUSED:
+        return "FAILED_PRECONDITION"
+    if error.kind is ErrorKind.UPSTREAM_UNAVAILABLE:
+        return _STATUS_WORDS.get(error.status, "UNAVAILABLE")
     return _STATUS_WORDS.get(error.status, "FAILED_PRECONDITION" if error.status < 500 else "INTERNAL")
+
+
+def _duration(seconds: float) -> str:
+    """As protobuf writes it: never with an exponent."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

@@ -38,7 +38,7 @@ _TEXTS: Final = re.compile(r"(^|[.\]])(content|text|input|prompt|instructions|ou
 to make a conversation shorter."""
 
 _LIMIT: Final = re.compile(
-    r"(?:maximum (?:context|prompt|model) length (?:is|of) |context limit: [0-9]{1,9} \+ [0-9]{1,9} > |tokens > "
+    r"(?:maximum (?:context|prompt|model) length(?::| is| of) |context limit: [0-9]{1,9} \+ [0-9]{1,9} > |tokens > "
     r"|tokens allowed \(?|must be <= |limit is |limit of |limit for this model is "
     r"|context (?:size|length|window) (?:\(|of )|too large for model with |must have less than )([0-9]{1,9})",
     re.IGNORECASE,
@@ -63,7 +63,7 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 OPENAI: Final = Wording(
-    re.compile(r"maximum context length", re.IGNORECASE),
+    re.compile(r"maximum context length (is\b|.{0,80}tokens)", re.IGNORECASE),
     "The model's maximum context length in tokens is exceeded. ",
     "This model's maximum context length is {limit} tokens. ",
     "This model's maximum context length is {limit} tokens. However, your messages resulted in {asked} tokens. ",

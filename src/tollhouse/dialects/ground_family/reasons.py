@@ -73,6 +73,12 @@ _TOO_MUCH: Final = re.compile(r"request too large for .{0,300}\btokens per min",
 """One request that is more than an account may send in a minute, however long one waits. Groq answers 413, OpenAI
 429."""
 
+_PARAMETER_CODES: Final = frozenset(["unsupported_parameter", "unsupported_value"])
+_PARAMETER: Final = re.compile(
+    r"^unsupported (parameter|value)\b|extra inputs are not permitted", re.IGNORECASE
+)
+"""OpenAI's Responses name no code for it; the second is what Pydantic says for Mistral, Anthropic and many servers."""
+
 
 def is_blocked(words: Words) -> bool:
     """A policy on contents refused the request or the answer to it."""
@@ -107,6 +113,11 @@ def is_unknown_model(words: Words) -> bool:
 def is_too_much_at_once(words: Words) -> bool:
     """The request alone is larger than the account's rate allows."""
     return _TOO_MUCH.search(words.message) is not None
+
+
+def is_parameter_refused(words: Words) -> bool:
+    """The upstream knows no such parameter, or the model takes none."""
+    return _has(words, _PARAMETER_CODES) or _PARAMETER.search(words.message) is not None
 
 
 def _has(words: Words, codes: frozenset[str]) -> bool:

@@ -16,8 +16,6 @@ from .words import Words, summary, words_of, words_of_body
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST_RETRY_AFTER: Final = 100
-_MASKED: Final = re.compile(r"[\w<.-]*\*{3,}[\w>.*-]*")
-"""What providers leave of a key when they quote it: still the house's, and none of the caller's business."""
 
 _STATUS_BY_NAME: Final = {
     "rate_limit_exceeded": 429, "rate_limit_error": 429, "insufficient_quota": 429, "too_many_requests_error": 429,
@@ -107,7 +105,6 @@ _BY_STATUS: Final = {
     498: _FAILED, 499: _FAILED,
 }  # fmt: skip
 """498 is Groq's flex tier without capacity, 499 Google's cancelled call, 424 a model that failed behind its server."""
-_UNSUPPORTED_CODES: Final = frozenset(["unsupported_parameter", "unsupported_value"])
 _ABOUT_THE_REQUEST: Final = frozenset([400, 404, 413, 422])
 """Where an overflow is believed by its words alone."""
 
@@ -149,15 +146,11 @@ def _error(
     status: int, words: Words, theirs: dict[str, object] | None, retry_after: str | None
 ) -> GatewayError:
     meaning = _meaning(status, words)
-    message = words.message
-    if meaning is _CREDENTIAL:
-        message = _MASKED.sub("***", message)
-        theirs = {**theirs, "message": message} if theirs is not None else None
     if retry_after is not None and len(retry_after) > _LONGEST_RETRY_AFTER:
         retry_after = None
     return GatewayError(
         meaning.kind,
-        message,
+        words.message,
         blame=meaning.blame,
         hint=meaning.hint,
         param=words.param,
@@ -196,7 +189,7 @@ def _worded(status: int, words: Words) -> _Meaning | None:
 
 
 def _refusal(words: Words) -> _Meaning:
-    return _UNSUPPORTED if words.code in _UNSUPPORTED_CODES else _REFUSED
+    return _UNSUPPORTED if reasons.is_parameter_refused(words) else _REFUSED
 
 
 def _is_overflow(words: Words) -> bool:

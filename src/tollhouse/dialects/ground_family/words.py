@@ -102,8 +102,8 @@ def _words_of(thing: object, depth: int) -> Words:
 
 
 def _unwrapped(words: Words, raw: object, depth: int) -> Words:
-    """The same with the words of whoever stood behind the provider: OpenRouter has them beside its message, other
-    houses have the whole body inside of it."""
+    """The same with what whoever stood behind the provider said: OpenRouter has their words beside its own message,
+    other houses have the whole body inside of it, where it stays."""
     if depth >= _DEEPEST:
         return words
     if isinstance(raw, str) and raw.strip():
@@ -117,13 +117,12 @@ def _unwrapped(words: Words, raw: object, depth: int) -> Words:
             wait_s=words.wait_s if words.wait_s is not None else behind.wait_s,
         )
     if words.message.startswith("{"):
-        behind_all = _words_of_body(words.message.encode("utf-8", "replace"), depth + 1)
-        if behind_all is not None and behind_all.message:
+        inside = _words_of_body(words.message.encode("utf-8", "replace"), depth + 1)
+        if inside is not None:
             return msgspec.structs.replace(
                 words,
-                message=behind_all.message,
-                reason=words.reason or behind_all.reason or behind_all.code,
-                wait_s=words.wait_s if words.wait_s is not None else behind_all.wait_s,
+                reason=words.reason or inside.reason or inside.code,
+                wait_s=words.wait_s if words.wait_s is not None else inside.wait_s,
             )
     return words
 
@@ -151,7 +150,7 @@ def _complaint(part: object) -> tuple[str, str | None]:
     steps = [str(step) for step in place if isinstance(step, str | int)] if isinstance(place, list) else []
     if steps[:1] == ["body"]:
         steps = steps[1:]
-    return text, _BRACKETS.sub(r"[\1]", ".".join(steps)) or None
+    return text, _clean(_BRACKETS.sub(r"[\1]", ".".join(steps)), _LONGEST_NAME) or None
 
 
 def summary(body: bytes) -> str:

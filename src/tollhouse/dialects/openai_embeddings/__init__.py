@@ -24,7 +24,7 @@ DIALECT = FamilyDialect(
             "model",
             "user",
         ]
-    ),  # fmt: skip
+    ),
     subject=Subject(name="input", starts=b'"[', wanted="a text or a list of texts or tokens"),
     judge=read_embeddings,
     is_content=None,

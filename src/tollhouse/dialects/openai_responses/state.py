@@ -5,13 +5,14 @@ again. Other providers have no such thing. Whoever emulates it reads `references
 forwards the body of `with_history`, and keeps `own_items` of the call and `output_items` of the answer under the
 answer's id. Instructions are not carried over from call to call, as at OpenAI.
 
-Items are JSON as it came (`msgspec.Raw`): nothing of a conversation is written anew.
+Items are JSON as it came (`msgspec.Raw`): nothing of a conversation is written anew that can be read at all.
 
 Source: OpenAI's guide "Conversation state" and the types of openai-python 3.57.0, read 2026-11-25.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final
 
@@ -19,11 +20,30 @@ import msgspec
 
 from tollhouse.core.errors import GatewayError, invalid_request
 from tollhouse.dialects.ground_family.bad_input import decoded
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely, encode_loosely
-from tollhouse.ports.dialect import ClientCall
+from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """What matters of an item to whoever keeps state."""
+
+    id: Any = None
+    type: Any = None
+    role: Any = None
+    encrypted_content: Any = None
+
+    @property
+    def is_reference(self) -> bool:
+        """An item of which only the id is told; its type may be left out."""
+        if not isinstance(self.id, str):
+            return False
+        return self.type == "item_reference" or (self.type is None and self.role is None)
+
+
+_ITEM: Final = msgspec.json.Decoder(Item)
+_UNREADABLE: Final = Item(type="unreadable")
 
 
 class References(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +59,8 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
     is_stored: bool = True
     """Whether the response is to be kept: what holds unless the caller says no."""
     is_background: bool = False
+    items: tuple[Item, ...] = ()
+    """What `input` has; nothing where it is a text."""
 
     @property
     def has_any(self) -> bool:
@@ -48,22 +70,51 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
 
 def references(body: bytes) -> References:
     """Read a call's body. Raises: GatewayError `invalid_request`, naming the member of the wrong type."""
-    members = _members(body)
-
-    def said(name: str) -> Any:
-        return decoded(members[name]) if name in members else None
-
-    conversation = said("conversation")
+    said = _said(body)
+    conversation = said.conversation
     if isinstance(conversation, dict):
         conversation = conversation.get("id")
     return References(
-        previous_response_id=_text("previous_response_id", said("previous_response_id")),
+        previous_response_id=_text("previous_response_id", said.previous_response_id),
         conversation=_text("conversation", conversation),
-        has_prompt=said("prompt") is not None,
-        item_ids=tuple([item.id for item in _glances(_raw_items(members.get("input"))) if item.is_reference]),
-        is_stored=said("store") is not False,
-        is_background=said("background") is True,
+        has_prompt=said.prompt is not None,
+        item_ids=tuple([item.id for item in said.input if item.is_reference])
+        if isinstance(said.input, list)
+        else (),
+        is_stored=said.store is not False,
+        is_background=said.background is True,
+        items=tuple(said.input) if isinstance(said.input, list) else (),
     )
+
+
+class _Said(msgspec.Struct):
+    """A request, everything else passed over."""
+
+    previous_response_id: Any = None
+    conversation: Any = None
+    prompt: Any = None
+    store: Any = None
+    background: Any = None
+    input: list[Item] | str | None = None
+
+
+_SAID: Final = msgspec.json.Decoder(_Said)
+
+
+def _said(body: bytes) -> _Said:
+    try:
+        return _SAID.decode(body)
+    except DECODE_FAULTS:
+        pass  # an item that is no object, half a surrogate pair, or no request at all
+    request = _request(body)
+    said = _Said(**{name: request.get(name) for name in _Said.__struct_fields__ if name != "input"})
+    said.input = _items(request.get("input"))
+    return said
+
+
+def _items(value: Any) -> list[Item]:
+    """The items of a decoded `input`, looked at and no more; none where it is a text."""
+    return [_item(item) for item in value] if isinstance(value, list) else []
 
 
 def own_items(body: bytes, found: Mapping[str, msgspec.Raw] | None = None) -> list[msgspec.Raw]:
@@ -107,33 +158,6 @@ def without_items(body: bytes, places: Container[int]) -> bytes:
     return msgspec.json.encode(members)
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """What matters of an item to whoever keeps state."""
-
-    id: Any = None
-    type: Any = None
-    role: Any = None
-    encrypted_content: Any = None
-
-    @property
-    def is_reference(self) -> bool:
-        """An item of which only the id is told; its type may be left out."""
-        if not isinstance(self.id, str):
-            return False
-        return self.type == "item_reference" or (self.type is None and self.role is None)
-
-
-_ITEM: Final = msgspec.json.Decoder(Item)
-_UNREADABLE: Final = Item(type="unreadable")
-
-
-def input_marks(call: ClientCall) -> list[Item]:
-    """The items of a call's `input`, looked at and no more; none where it is a text."""
-    span = call.spans.get("input")
-    text = call.body[slice(*span)] if span is not None else b"null"
-    return _glances(_raw_items(msgspec.Raw(text))) if text[:1] == b"[" else []
-
-
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A response object, as far as its state goes."""
 
@@ -162,7 +186,7 @@ def _members(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _MEMBERS.decode(body)
     except DECODE_FAULTS:
-        return {name: msgspec.Raw(encode_loosely(value)) for name, value in _request(body).items()}
+        return {name: _sound(value) for name, value in _request(body).items()}
 
 
 def _raw_items(value: msgspec.Raw | None) -> list[msgspec.Raw]:
@@ -175,7 +199,12 @@ def _raw_items(value: msgspec.Raw | None) -> list[msgspec.Raw]:
     try:
         return _LIST.decode(text)
     except DECODE_FAULTS:
-        return [msgspec.Raw(encode_loosely(item)) for item in decoded(text)]
+        return [_sound(item) for item in decoded(text)]
+
+
+def _sound(value: Any) -> msgspec.Raw:
+    """JSON that any decoder reads: half a surrogate pair, as models may end in one, is a question mark."""
+    return msgspec.Raw(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _glances(items: Sequence[msgspec.Raw]) -> list[Item]:
@@ -188,9 +217,12 @@ def _glance(item: msgspec.Raw) -> Item:
     except DECODE_FAULTS:
         pass
     try:  # half a surrogate pair in it, or no object
-        value = decode_loosely(bytes(item))
+        return _item(decode_loosely(bytes(item)))
     except DECODE_FAULTS:
         return _UNREADABLE
+
+
+def _item(value: Any) -> Item:
     if not isinstance(value, dict):
         return _UNREADABLE
     return Item(**{name: value.get(name) for name in Item.__struct_fields__})

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from tollhouse.config.snapshot import Upstream
-from tollhouse.core.errors import GatewayError, invalid_request
+from tollhouse.core.errors import invalid_request
 from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Candidate, Plan
 from tollhouse.core.seal import unseal
@@ -26,7 +26,6 @@ from tollhouse.dialects.openai_responses.state import (
     Item,
     References,
     answer_marks,
-    input_marks,
     own_items,
     references,
     with_history,
@@ -97,8 +96,12 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     def watched(self, candidate: Candidate, crossing: Crossing) -> Crossing:
         """The same attempt, its answer remembered."""
         party = self.parties[candidate.deployment.id]
-        dropped = (_REASONING,) if self._foreign(party) else ()
-        return Watched(crossing, lambda answer: self._remember(party, answer), dropped)
+        return Watched(
+            crossing,
+            lambda answer: self._remember(party, answer),
+            dropped=(_REASONING,) if self._foreign(party) else (),
+            previous=None if party.is_native else self.previous,
+        )
 
     def state_of(self, candidate: Candidate) -> str | None:
         """Who keeps this conversation: `native` the upstream, `emulated` the house; None where nobody does."""
@@ -124,6 +127,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             self.memory.remember_items(
                 made, marks.output if is_kept and party.keeps else _ciphers(marks.output)
             )
+        if party.takes_foreign and is_kept:
+            self.memory.mark(marks)
         if party.keeps and is_kept:
             self.memory.remember(made, marks.id)
         elif is_kept:
@@ -147,7 +152,7 @@ def open_conversation(
     GatewayError `route_not_found` for what the house does not know, `invalid_request` for what nobody here can do.
     """
     said = references(call.body)
-    parties = [_party(candidate, providers, is_native(candidate)) for candidate in plan.candidates]
+    parties = [_party(candidate, providers, is_native=is_native(candidate)) for candidate in plan.candidates]
     able = _at_provider(parties, said)
     previous: str | None = None
     history: list[msgspec.Raw] = []
@@ -156,7 +161,7 @@ def open_conversation(
         if made is not None and not may_use(made.route):
             made = None  # of the same tenant, but for other keys
         if made is None:
-            able = _foreign_or_not_found(able, said.previous_response_id, "previous_response_id")
+            able = _foreign_or_not_found(able, memory, said.previous_response_id, "previous_response_id")
         elif made.kept_in is None:
             able = _with_maker(able, made, said.previous_response_id, "previous_response_id")
         else:
@@ -175,7 +180,8 @@ def open_conversation(
     resolved = call
     if is_rebuilt:
         resolved = read(with_history(call.body, history, found, is_continued=previous is not None))
-    issuers = _issuers(resolved, memory)
+    items = references(resolved.body).items if is_rebuilt else said.items
+    issuers = _issuers(items, memory)
     able = _nearest_first(able, [made for _, made in sorted(issuers.items())])
     may_keep = said.is_stored and not all(party.keeps for party in able)
     return Conversation(
@@ -192,7 +198,7 @@ def open_conversation(
     )
 
 
-def _party(candidate: Candidate, providers: Mapping[str, Upstream], is_native: bool) -> Party:
+def _party(candidate: Candidate, providers: Mapping[str, Upstream], *, is_native: bool) -> Party:
     upstream = providers[candidate.deployment.provider]
     endpoint = upstream.provider.endpoint(Operation.CHAT, DIALECT)
     keeps = is_native and upstream.provider.traits_for(candidate.model, endpoint).keeps_responses
@@ -228,9 +234,9 @@ def _at_provider(parties: list[Party], said: References) -> list[Party]:
     return able
 
 
-def _foreign_or_not_found(parties: list[Party], name: str, param: str) -> list[Party]:
+def _foreign_or_not_found(parties: list[Party], memory: Memory, name: str, param: str) -> list[Party]:
     able = [party for party in parties if party.takes_foreign]
-    if not able:
+    if not able or memory.is_anothers(name):
         raise not_found(name, param)
     return able
 
@@ -254,7 +260,7 @@ def _items(
     for name in said.item_ids:
         made = memory.item(name)
         if made is None or not may_use(made.route):
-            parties = _foreign_or_not_found(parties, name, "input")
+            parties = _foreign_or_not_found(parties, memory, name, "input")
         elif made.kept_in is None:
             parties = _with_maker(parties, made, name, "input")
         else:
@@ -282,9 +288,9 @@ def _nearest_first(parties: list[Party], issuers: Sequence[Made]) -> list[Party]
 # -- what only its issuer can read
 
 
-def _issuers(call: ClientCall, memory: Memory) -> dict[int, Made]:
+def _issuers(items: Sequence[Item], memory: Memory) -> dict[int, Made]:
     issuers = {}
-    for place, item in enumerate(input_marks(call)):
+    for place, item in enumerate(items):
         if _is_reasoning(item):
             made = memory.issuer(item)
             if made is not None and made.kept_in is None:

@@ -22,6 +22,8 @@ LIFE_S: Final = 86_400.0
 _MOST_ITEMS: Final = 1_000
 """Of one answer: whatever an upstream sends, it does not push out everything else that is remembered."""
 _LONGEST_ID: Final = 500
+_NOBODY: Final = ""
+"""No tenant has this name: what stands under it is only that somebody has it."""
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,6 +79,10 @@ class Memory:
             made = self.item(item.id)
         return made
 
+    def is_anothers(self, name: str) -> bool:
+        """Whether a response or an item that is not known here was made for another tenant, and marked so."""
+        return len(name) <= _LONGEST_ID and self._recall.recall(_NOBODY, name) is not None
+
     def kept(self, response_id: str) -> Kept | None:
         """The last exchange of a conversation."""
         found = self._recall.recall(self._tenant, f"kept:{response_id}")
@@ -124,6 +130,12 @@ class Memory:
     def remember(self, made: Made, response_id: str) -> None:
         """A response its provider keeps."""
         self._keep(f"response:{response_id}", msgspec.json.encode(made))
+
+    def mark(self, answer: Answer) -> None:
+        """An answer at a provider whose unknown ids are let through: these are known, and nobody else's."""
+        for name in (answer.id, *[item.id for item in _some(answer.output)]):
+            if isinstance(name, str) and 0 < len(name) <= _LONGEST_ID:
+                self._recall.keep(_NOBODY, name, b"", life_s=LIFE_S)
 
     def remember_items(self, made: Made, items: Iterable[Item]) -> None:
         """Items their provider knows by id, or can read."""

@@ -18,6 +18,9 @@ _WHOLE: Final = frozenset(["response.completed", "response.incomplete"])
 """The terminal events of answers; each has the whole response in it."""
 _NOTHING: Final = msgspec.Raw(b"")
 
+_GOES_ON_FROM_NOTHING: Final = b'"previous_response_id":null'
+"""As the house writes it. Quotes inside texts are escaped, so nothing that was said can look like this."""
+
 Note = Callable[[bytes], None]
 """Told the response object of an answer, as JSON, before its end goes to the caller."""
 
@@ -25,12 +28,21 @@ Note = Callable[[bytes], None]
 class Watched:
     """Implements ports.crossing.Crossing."""
 
-    __slots__ = ("_inner", "_note", "dropped")
+    __slots__ = ("_inner", "_note", "_previous", "dropped")
 
-    def __init__(self, inner: Crossing, note: Note, dropped: tuple[str, ...] = ()) -> None:
-        """`dropped` is what the caller said and this attempt is not told, beside what `inner` knows of."""
+    def __init__(
+        self,
+        inner: Crossing,
+        note: Note,
+        *,
+        dropped: tuple[str, ...] = (),
+        previous: str | None = None,
+    ) -> None:
+        """`dropped` is what the caller said and this attempt is not told, beside what `inner` knows of; `previous` the
+        response an answer of the house's writing goes on from, where only the house knows."""
         self._inner = inner
         self._note = note
+        self._previous = _member(previous) if previous is not None else None
         self.dropped = (*inner.dropped, *dropped)
 
     @property
@@ -47,11 +59,13 @@ class Watched:
 
     def whole(self, body: bytes) -> tuple[bytes, Reading]:
         out, reading = self._inner.whole(body)
+        if self._previous is not None:
+            out = out.replace(_GOES_ON_FROM_NOTHING, self._previous, 1)
         self._note(out)
         return out, reading
 
     def stream(self) -> StreamTap:
-        return WatchedTap(self._inner.stream(), self._note)
+        return WatchedTap(self._inner.stream(), self._note, self._previous)
 
     def refusal(self, status: int, body: bytes, retry_after: str | None) -> GatewayError:
         return self._inner.refusal(status, body, retry_after)
@@ -61,23 +75,35 @@ class WatchedTap:
     """Implements ports.dialect.StreamTap. Frames leave a tap whole, and none after the terminal one: so that one is
     the last of what comes out when the tap is done."""
 
-    __slots__ = ("_is_noted", "_note", "_tap")
+    __slots__ = ("_is_noted", "_note", "_previous", "_tap", "salvage")
 
-    def __init__(self, tap: StreamTap, note: Note) -> None:
+    def __init__(self, tap: StreamTap, note: Note, previous: bytes | None = None) -> None:
         self._tap = tap
         self._note = note
+        self._previous = previous
         self._is_noted = False
+        self.salvage = b""
 
     def feed(self, data: bytes) -> bytes:
-        out = self._tap.feed(data)
+        try:
+            out = self._told(self._tap.feed(data))
+        except GatewayError:
+            self.salvage = self._told(self._tap.salvage)
+            raise
         if self._tap.is_done:
             self._look_at(out)
         return out
 
     def end(self) -> Reading:
-        reading = self._tap.end()
-        self._look_at(self._tap.salvage)
-        return reading
+        try:
+            return self._tap.end()
+        finally:
+            self.salvage = self._told(self._tap.salvage)
+            if self._tap.is_done:
+                self._look_at(self.salvage)
+
+    def _told(self, frames: bytes) -> bytes:
+        return frames if self._previous is None else frames.replace(_GOES_ON_FROM_NOTHING, self._previous)
 
     def _look_at(self, frames: bytes) -> None:
         if self._is_noted or not frames:
@@ -88,10 +114,6 @@ class WatchedTap:
             self._note(response)
 
     @property
-    def salvage(self) -> bytes:
-        return self._tap.salvage
-
-    @property
     def has_content(self) -> bool:
         return self._tap.has_content
 
@@ -100,12 +122,20 @@ class WatchedTap:
         return self._tap.is_done
 
     @property
+    def takes_more(self) -> bool:
+        return self._tap.takes_more
+
+    @property
     def progress(self) -> int:
         return self._tap.progress
 
     @property
     def reading(self) -> Reading:
         return self._tap.reading
+
+
+def _member(previous: str) -> bytes:
+    return b'"previous_response_id":' + encode_loosely(previous)
 
 
 class _Event(msgspec.Struct):

@@ -1,11 +1,13 @@
 """Wishes an upstream cannot fulfil, fulfilled by means it has, and undone in its answer so that nobody notices.
 
+* Tools of different namespaces that share a name get names of their own where nobody knows namespaces.
 * Custom tools, which take free text, become functions with one text parameter.
 * An answer by a JSON schema becomes the call of a hidden tool with that schema, whose arguments are the answer.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from tollhouse.core.request import (
     Loss,
     ModelRequest,
     OutputFormat,
+    ServerTool,
     Tool,
     ToolChoice,
 )
@@ -33,9 +36,11 @@ _INPUT: Final = "input"
 class Emulation:
     """What was emulated in one request, and how it is undone in its answer."""
 
-    __slots__ = ("_answer_tool", "_buffers", "_custom", "_saw_call", "losses", "request")
+    __slots__ = ("_answer_tool", "_buffers", "_custom", "_renamed", "_saw_call", "losses", "request")
 
-    def __init__(self, request: ModelRequest, traits: Traits) -> None:
+    def __init__(self, request: ModelRequest, traits: Traits, *, keeps_namespaces: bool = False) -> None:
+        self._renamed: dict[str, Tool] = {}
+        """Tools under other names than the caller's, by these."""
         self._custom: frozenset[str] = frozenset()
         self._answer_tool: str | None = None
         self._buffers: dict[tuple[int, int], tuple[ToolCall, list[str]]] = {}
@@ -43,13 +48,31 @@ class Emulation:
         self._saw_call: set[int] = set()
         """Choices with calls of the caller's own tools."""
         self.losses: list[Loss] = []
+        if not keeps_namespaces:
+            request = self._with_names(request)
         self.request = self._with_format(self._with_functions(request, traits), traits)
 
     @property
     def is_idle(self) -> bool:
-        return not self._custom and self._answer_tool is None
+        return not self._custom and not self._renamed and self._answer_tool is None
 
     # -- the request
+
+    def _with_names(self, request: ModelRequest) -> ModelRequest:
+        count = Counter(tool.name for tool in request.tools)
+        new: dict[tuple[str | None, str], str] = {}
+        tools: list[Tool | ServerTool] = []
+        for tool in request.tools:
+            if isinstance(tool, Tool) and tool.namespace is not None and count[tool.name] > 1:
+                name = f"{tool.namespace}__{tool.name}"
+                new[tool.namespace, tool.name] = name
+                self._renamed[name] = tool
+                tool = msgspec.structs.replace(tool, name=name)  # noqa: PLW2901 - the same, under its new name
+            tools.append(tool)
+        if not new:
+            return request
+        messages = [_with_new_names(message, new) for message in request.messages]
+        return msgspec.structs.replace(request, tools=tuple(tools), messages=tuple(messages))
 
     def _with_functions(self, request: ModelRequest, traits: Traits) -> ModelRequest:
         if traits.takes_custom_tools:
@@ -115,8 +138,15 @@ class Emulation:
 
     def _undo_call(self, call: ToolCall) -> ToolCall:
         if call.name not in self._custom:
-            return call
+            return self._undo_name(call)
+        call = self._undo_name(call)
         return msgspec.structs.replace(call, kind=ToolKind.CUSTOM, arguments=_input_of(call.arguments))
+
+    def _undo_name(self, call: ToolCall) -> ToolCall:
+        tool = self._renamed.get(call.name)
+        return (
+            call if tool is None else msgspec.structs.replace(call, name=tool.name, namespace=tool.namespace)
+        )
 
     def _undo_finish(self, finish: Finish, *, has_call: bool) -> Finish:
         if self._answer_tool is None or has_call or finish.reason is not FinishReason.TOOL_CALLS:
@@ -151,11 +181,22 @@ class Emulation:
         if call.name == self._answer_tool:
             return [msgspec.structs.replace(event, part=Text(text=call.arguments))]
         self._saw_call.add(event.choice)
+        named = self._undo_name(call)
         if call.name not in self._custom:
-            return [event]
+            return [event if named is call else msgspec.structs.replace(event, part=named)]
         self._buffers[event.choice, event.index] = (call, [])
-        custom = msgspec.structs.replace(call, kind=ToolKind.CUSTOM, arguments="")
+        custom = msgspec.structs.replace(named, kind=ToolKind.CUSTOM, arguments="")
         return [msgspec.structs.replace(event, part=custom)]
+
+
+def _with_new_names(message: Message, new: dict[tuple[str | None, str], str]) -> Message:
+    parts = [
+        msgspec.structs.replace(part, name=new.get((part.namespace, part.name), part.name))
+        if isinstance(part, ToolCall)
+        else part
+        for part in message.parts
+    ]
+    return msgspec.structs.replace(message, parts=tuple(parts))
 
 
 def _as_function(tool: Any) -> Any:

@@ -130,7 +130,7 @@ class Translator:
         if self._conversation is None:
             self._conversation = faces.read_request(self._call)
         request, leftovers = self._conversation
-        request, emulation, losses = await self._prepared(request, candidate, traits)
+        request, emulation, losses = await self._prepared(request, candidate, traits, way)
         written = theirs.write_request(request, traits)
         dropped = declare((*losses, *written.losses), leftovers, faces.words, self._mode, upstream.name)
         outgoing, absorbed = self._written(candidate, upstream, way, written)
@@ -149,12 +149,12 @@ class Translator:
         )
 
     async def _prepared(
-        self, request: ModelRequest, candidate: Candidate, traits: Traits
+        self, request: ModelRequest, candidate: Candidate, traits: Traits, way: Way
     ) -> tuple[ModelRequest, Emulation, list[Loss]]:
         """The request as the upstream can be asked, the writer's own business aside."""
         request = msgspec.structs.replace(request, model=candidate.model)
         request, losses = with_reasoning(request, traits.issuer, self._workshop.recall, self._tenant)
-        emulation = Emulation(request, traits)
+        emulation = Emulation(request, traits, keeps_namespaces=way.dialect.name == "openai_responses")
         request = await with_media(emulation.request, traits, self._workshop.fetcher)
         return request, emulation, [*losses, *emulation.losses]
 
@@ -164,7 +164,7 @@ class Translator:
         assert theirs is not None
         traits = _traits(candidate, upstream, way)
         request, leftovers = faces.read_request(self._call)
-        request, _, losses = await self._prepared(request, candidate, traits)
+        request, _, losses = await self._prepared(request, candidate, traits, way)
         written = theirs.write_request(request, traits)
         words: Mapping[Field, str] = self._dialect.chat.words if self._dialect.chat is not None else {}
         dropped = declare((*losses, *written.losses), leftovers, words, self._mode, upstream.name)

@@ -13,8 +13,9 @@ import pytest
 from contract.transport.rig import Bench, Rig, settles
 from contract.transport.upstream import Script, Upstream, Wire, answering
 from tollhouse.adapters.fetch import GuardedFetcher
+from tollhouse.adapters.http1 import Limits
 from tollhouse.adapters.system import SystemClock
-from tollhouse.core.errors import ErrorKind, GatewayError
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 
 LOOPBACK = ip_network("127.0.0.0/8")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -198,6 +199,7 @@ def test_file_is_refused_when_it_is_too_large(pieces: list[bytes]) -> None:
         answer(status=b"206 Partial Content"),
         redirect(b""),
         b"not http\r\n\r\n",
+        answer()[:-2],
     ],
 )
 def test_answer_is_refused_when_it_is_not_a_file_of_a_kind_that_is_sent(reply: bytes) -> None:
@@ -245,12 +247,23 @@ def test_looking_up_a_name_counts_in_the_time() -> None:
     run(scenario)
 
 
-@pytest.mark.parametrize("url", ["http://unknown.example/", "http://empty.example/", "http://127.0.0.1:1/"])
+@pytest.mark.parametrize(
+    "url", ["http://unknown.example/", "http://empty.example/", "http://127.0.0.1:1/", "http://127.0.0.1:0/"]
+)
 def test_file_is_refused_when_nobody_is_there(url: str) -> None:
     async def scenario(bench: Bench) -> None:
         await refusal(fetcher(bench, Names(empty=[])).fetch(url))
 
     run(scenario)
+
+
+def test_caller_is_not_blamed_when_the_house_has_no_connection_left() -> None:
+    async def scenario(bench: Bench) -> None:
+        with pytest.raises(GatewayError) as caught:
+            await fetcher(bench).fetch("http://127.0.0.1:9/")
+        assert (caught.value.kind, caught.value.blame) == (ErrorKind.OVERLOADED, Blame.GATEWAY)
+
+    Rig("http1-uvloop").run(scenario, limits=Limits(connections=0))
 
 
 def test_data_url_needs_no_network() -> None:

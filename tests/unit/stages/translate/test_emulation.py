@@ -179,3 +179,29 @@ def test_nothing_is_touched_where_everything_is_native() -> None:
     assert emulation.request == asked
     assert emulation.is_idle
     assert emulation.losses == []
+
+
+@pytest.mark.parametrize("as_stream", [False, True])
+def test_tools_of_one_name_in_two_namespaces_are_told_apart_and_called_by_their_own_names(
+    as_stream: bool,
+) -> None:
+    tools = (Tool(name="search", namespace="web"), Tool(name="search", namespace="files"), WEATHER)
+    history = (
+        ASK,
+        Message(
+            role=Role.ASSISTANT, parts=(ToolCall(id="a", name="search", namespace="web", arguments="{}"),)
+        ),
+    )
+    emulation = Emulation(request(tools=tools, messages=history), Traits())
+    assert [tool.name for tool in emulation.request.tools] == ["web__search", "files__search", "weather"]
+    earlier = emulation.request.messages[1].parts[0]
+    assert isinstance(earlier, ToolCall)
+    assert earlier.name == "web__search"
+    given_answer = answer(ToolCall(id="c", name="files__search", arguments="{}"))
+    undone = fold(emulation.undo_events(unfold(given_answer))) if as_stream else emulation.undo(given_answer)
+    assert undone.choices[0].parts == (ToolCall(id="c", name="search", namespace="files", arguments="{}"),)
+
+
+def test_namespaces_stay_where_the_upstream_knows_them() -> None:
+    asked = request(tools=(Tool(name="search", namespace="web"), Tool(name="search", namespace="files")))
+    assert Emulation(asked, Traits(), keeps_namespaces=True).request.tools == asked.tools

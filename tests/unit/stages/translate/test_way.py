@@ -41,7 +41,7 @@ def upstream(*endpoints: Endpoint, narrowed: tuple[str, ...] | None = None, **ch
 
 
 def way(
-    up: Upstream, operation: Operation, dialect: str, wanted: str | None = None
+    up: Upstream, operation: Operation, dialect: str, wanted: str | None = None, *, has_tools: bool = False
 ) -> tuple[str, bool] | None:
     deployment = Deployment(id="up/m", provider="up", model="m", dialect=wanted)
     candidate = Candidate(deployment=deployment, model="m")
