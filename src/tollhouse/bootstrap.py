@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from tollhouse.adapters.prometheus import PrometheusSink
     from tollhouse.config.resolve import Resolution
     from tollhouse.pipeline import House
+    from tollhouse.ports.credential import Opener
     from tollhouse.ports.log import Log
     from tollhouse.ports.secrets import SecretSource
     from tollhouse.ports.store import Store
-    from tollhouse.ports.transport import Transport
+    from tollhouse.ports.transport import Credential, Transport
     from tollhouse.runtime.feeder import Feeder
     from tollhouse.runtime.link import Boot
     from tollhouse.runtime.worker import Workshop
@@ -270,7 +271,25 @@ def _secrets(loaded: Loaded, environment: Environment) -> Mapping[str, Secret]:
     resolution = resolve_secrets(loaded, environment)
     if not resolution.is_complete:
         raise ConfigInvalid(resolution.problems)
+    _check_forms(loaded.snapshot, resolution.secrets)
     return resolution.secrets
+
+
+def _check_forms(snapshot: Snapshot, secrets: Mapping[str, Secret]) -> None:
+    """Raises: ConfigInvalid naming every secret that cannot be one of its provider's kind."""
+    from tollhouse.adapters.credentials import opener_for  # noqa: PLC0415
+    from tollhouse.adapters.http1 import Http1Transport  # noqa: PLC0415
+
+    problems = []
+    for name, upstream in snapshot.providers.items():
+        if upstream.credential is not None:
+            auth, secret = upstream.provider.auth, secrets[upstream.credential]
+            try:
+                opener_for(auth, secret, upstream.origin, upstream.settings, Http1Transport(), SystemClock())
+            except ValueError as error:
+                problems.append(ConfigProblem(path=f"providers.{name}.credential", message=str(error)))
+    if problems:
+        raise ConfigInvalid(tuple(problems))
 
 
 @contextmanager
@@ -432,7 +451,7 @@ def assemble(boot: Boot) -> Workshop:
         snapshot=snapshot,
         workshop=Workshop(dialects=plugins.dialects, recall=MemoryRecall(clock), fetcher=fetcher),
         keyring=Keyring(Secret(boot.pepper)),
-        dispatcher=Dispatcher(transport, journal, clock, _bind(snapshot, transport, boot.secrets)),
+        dispatcher=Dispatcher(transport, journal, clock, _bind(snapshot, transport, boot.secrets, clock)),
         accountant=Accountant(journal, [metrics], clock),
         clock=clock,
         report=lambda id_, defect: _report(log, id_, defect),
@@ -500,20 +519,26 @@ class _Workshop:
 _JOURNAL_COUNTERS: Final = ("entries", "written_bytes", "flushes", "failures", "dropped", "refused")
 
 
-def _bind(snapshot: Snapshot, transport: Transport, secrets: Mapping[str, str]) -> dict[str, Binding]:
-    from tollhouse.ports.transport import Credential  # noqa: PLC0415
+def _bind(
+    snapshot: Snapshot, transport: Transport, secrets: Mapping[str, str], clock: SystemClock
+) -> dict[str, Binding]:
+    from tollhouse.adapters.credentials import opener_for  # noqa: PLC0415
     from tollhouse.stages.dispatch import Binding  # noqa: PLC0415
 
     bindings = {}
     for name, upstream in snapshot.providers.items():
-        auth = upstream.provider.auth
-        credential, secret = None, None
+        credential: Credential | Opener | None = None
+        secret: Secret | None = None
         if upstream.credential is not None:
             secret = Secret(secrets[upstream.credential])
-            credential = Credential(
-                origin=upstream.origin,
-                header=auth.header.encode(),
-                value=Secret(auth.prefix + secret.reveal()),
+            credential = opener_for(
+                upstream.provider.auth,
+                secret,
+                upstream.origin,
+                upstream.settings,
+                transport,
+                clock,
+                egress=upstream.egress,
             )
         bindings[name] = Binding(
             upstream, transport.bind(upstream.origin, credential, upstream.egress), secret

@@ -106,7 +106,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
 
 async def serve(house: House, door: Door, request: Request, reply: Reply) -> None:
     """One exchange, from the head of its request to its row in the book. Raises only CancelledError."""
-    passage = _accept(house, door.operation, f"{request.method} {request.path}", request.peer)
+    passage = _accept(house, door.operation, f"{request.method} {request.path}", request.peer, door.dialect)
     dialect = house.workshop.dialects[door.dialect]
     try:
         principal = _identify(house, door, request, passage)
@@ -141,12 +141,12 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
 
 def refuse(house: House, error: GatewayError, reply: Reply, *, door: str, peer: str, dialect: str) -> None:
     """Answer what has no door, and write it down like everything else."""
-    passage = _accept(house, Operation.UNKNOWN, door, peer)
+    passage = _accept(house, Operation.UNKNOWN, door, peer, dialect)
     _fail(error, reply, passage, house.workshop.dialects[dialect], house)
     house.accountant.settle(passage)
 
 
-def _accept(house: House, operation: Operation, door: str, peer: str) -> Passage:
+def _accept(house: House, operation: Operation, door: str, peer: str, dialect: str) -> Passage:
     clock = house.clock
     now = clock.now()
     return Passage(
@@ -157,6 +157,7 @@ def _accept(house: House, operation: Operation, door: str, peer: str) -> Passage
         door=door,
         peer=peer,
         config=house.snapshot.hash,
+        dialect=dialect,
     )
 
 

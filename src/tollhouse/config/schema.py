@@ -29,14 +29,19 @@ providers:
     dialects: [openai_chat]
     proxy: http://proxy.internal:3128
     ca_file: proxy-ca.pem
+    foreign_ids: refuse
+  azure:
+    {kind: azure_openai, base_url: https://example.openai.azure.com, credential: env:AZURE, api_version: 2024-10-21}
+  vertex: {kind: vertex, credential: file:secrets/vertex.json, project: example, region: europe-west4}
 routes:
   gpt-4o:
     deployments:
       - {provider: openai, model: gpt-4o-2024-08-06, weight: 3}
-      - {provider: openai-eu, model: gpt-4o-2024-08-06}
+      - {provider: openai-eu, model: gpt-4o-2024-08-06, dialect: openai_chat, max_output_tokens: 16384}
     strategy: weighted
     retry: {max_attempts: 3, replay: until_headers}
     timeouts: {connect_s: 3, tls_s: 5, first_header_s: 60, first_token_s: 60, idle_s: 60, total_s: 600}
+    unknown_parameters: pass
   openai/*:
     deployments: [{provider: openai, model: "*"}]
 keys:
@@ -45,6 +50,7 @@ keys:
     routes: ["gpt-*"]
     team: search
 observability: {log: json, content: none, prometheus: true}
+fetch: {allow: [10.0.0.0/8], max_bytes: 20971520, timeout_s: 15}
 """
 """A file with every key in it."""
 

@@ -68,6 +68,7 @@ class Passage:
         "accepted_at",
         "attempts",
         "config",
+        "dialect",
         "door",
         "dropped",
         "error",
@@ -99,6 +100,7 @@ class Passage:
         door: str,
         peer: str,
         config: str,
+        dialect: str = "",
     ) -> None:
         self.id = id
         self.accepted_at = accepted_at
@@ -107,6 +109,8 @@ class Passage:
         self.door = door
         self.peer = peer
         self.config = config
+        self.dialect = dialect
+        """The wire API of the door."""
         self.principal: Principal | None = None
         self.route: str | None = None
         self.model: str | None = None

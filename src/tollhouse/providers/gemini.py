@@ -1,8 +1,9 @@
 """Google's Gemini API.
 
 Source: https://ai.google.dev/api, in the words of python-genai 3.6.1 (base URL, `v1beta`, `x-goog-api-key`,
-`alt=sse`), read 2026-11-25; files by public or signed https URL:
-https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits, read 2026-11-25. What differs by model stands in `gemini_family`.
+`alt=sse`); files by public or signed https URL:
+https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits; both read 2026-11-25.
+What differs by model stands in `gemini_family`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.exchange import Outcome
 from tollhouse.core.passage import Passage
@@ -57,6 +59,10 @@ def deliver_ours(body: bytes, reply: Reply, headers: HeaderList, passage: Passag
     reply.send(200, [(b"content-type", b"application/json"), *headers], body)
 
 
+_REQUEST_IDS: Final = {"anthropic_messages": b"request-id", "bedrock_converse": b"x-amzn-requestid"}
+"""Where the SDKs of some dialects look for the request's id, beside `x-request-id`."""
+
+
 def answer_headers(passage: Passage, clock: Clock) -> HeaderList:
     """What every answer tells about its way through the house."""
     headers = [
@@ -67,6 +73,9 @@ def answer_headers(passage: Passage, clock: Clock) -> HeaderList:
             b"%.3f" % ((clock.monotonic() - passage.accepted - passage.upstream_s) * 1000),
         ),
     ]
+    name = _REQUEST_IDS.get(passage.dialect)
+    if name is not None:
+        headers.append((name, passage.id.encode()))
     if passage.route is not None:
         headers.append((b"x-tollhouse-route", passage.route.encode()))
     if passage.attempts:

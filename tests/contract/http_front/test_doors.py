@@ -54,7 +54,7 @@ def test_every_door_but_the_open_ones_refuses_without_a_key(
     request = post(b"{}", header, path=path).replace(b"POST", method.encode())
     answer = ask(run, request, book=book)
     assert answer.status == 401
-    assert answer.error["code"] == "unauthenticated"
+    assert b"unauthenticated" in answer.body.lower()
     assert [entry.exchange.error for entry in book.settled] == ["unauthenticated"]
 
 

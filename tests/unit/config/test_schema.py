@@ -110,7 +110,8 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
         case "string":
             return isinstance(value, str) and re.search(rule.get("pattern", ""), value) is not None
         case "integer" | "number":
-            return value <= rule["maximum"] and value >= rule.get("minimum", rule.get("exclusiveMinimum"))
+            low = rule.get("minimum", rule.get("exclusiveMinimum"))
+            return isinstance(value, int | float) and low <= value <= rule["maximum"]
         case "boolean":
             return isinstance(value, bool)
     return value is None

@@ -1,8 +1,10 @@
-"""What a text must be like to be used as a secret: it will stand in a header."""
+"""What a text must be like to be used as a secret: it will stand in a header, or is JSON, as cloud keys are."""
 
 from __future__ import annotations
 
 from typing import Final
+
+import msgspec
 
 from tollhouse.core.secret import Secret
 from tollhouse.ports.secrets import SecretUnavailable
@@ -15,7 +17,7 @@ def sound_secret(text: str, origin: str) -> Secret:
 
     `origin` names where it came from, such as "The variable X". Raises: SecretUnavailable.
     """
-    text = text.rstrip("\r\n")
+    text = _on_one_line(text.rstrip("\r\n"))
     if not text.strip():
         raise SecretUnavailable(f"{origin} is empty. Put the secret there.")
     if len(text) > LARGEST_BYTES:
@@ -31,3 +33,13 @@ def sound_secret(text: str, origin: str) -> Secret:
     if text != text.strip():
         raise SecretUnavailable(f"{origin} begins or ends with a space. Remove it.")
     return Secret(text)
+
+
+def _on_one_line(text: str) -> str:
+    """A JSON object without the line ends between its members, as it is downloaded; any other text as it is."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return msgspec.json.encode(msgspec.json.decode(text)).decode()
+    except msgspec.DecodeError:
+        return text

@@ -124,7 +124,7 @@ class WatchedStream:
                 data = await self._answer.read()
                 if data:
                     return self._tap.feed(data)
-        self._is_ended = True
+            self._is_ended = True
         self.reading = self._tap.end()
         return self._tap.salvage
 

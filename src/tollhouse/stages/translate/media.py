@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from tollhouse.core.content import Media, MediaKind, Message, Part, Text, ToolResult
 from tollhouse.core.request import ModelRequest
-from tollhouse.ports.fetcher import Fetcher
+from tollhouse.ports.fetcher import Fetched, Fetcher
 from tollhouse.ports.provider import Traits
 
 _PartT = TypeVar("_PartT", bound=Part | Text | Media)
@@ -19,9 +21,25 @@ async def with_media(request: ModelRequest, traits: Traits, fetcher: Fetcher) ->
     """The request with everything in it that the upstream would not fetch itself. Raises: GatewayError."""
     if not any(_is_wanting(part, traits) for message in request.messages for part in message.parts):
         return request
-    fetched: dict[str, Media] = {}
-    messages = [await _message(message, traits, fetcher, fetched) for message in request.messages]
+    wanted = {
+        part.url: part
+        for message in request.messages
+        for part in _media(message.parts)
+        if part.url is not None and _is_wanting(part, traits)
+    }
+    got = await asyncio.gather(*[fetcher.fetch(url) for url in wanted])
+    fetched = dict(zip(wanted, got, strict=True))
+    messages = [_filled_message(message, traits, fetched) for message in request.messages]
     return msgspec.structs.replace(request, messages=tuple(messages))
+
+
+def _media(parts: Iterable[Part]) -> Iterator[Media]:
+    """All media, those in tools' results too."""
+    for part in parts:
+        if isinstance(part, Media):
+            yield part
+        elif isinstance(part, ToolResult):
+            yield from _media(part.parts)
 
 
 def _is_wanting(part: Part, traits: Traits) -> bool:
@@ -37,25 +55,22 @@ def _is_wanting(part: Part, traits: Traits) -> bool:
             return False
 
 
-async def _message(message: Message, traits: Traits, fetcher: Fetcher, fetched: dict[str, Media]) -> Message:
+def _filled_message(message: Message, traits: Traits, fetched: Mapping[str, Fetched]) -> Message:
     if not any(_is_wanting(part, traits) for part in message.parts):
         return message
     parts: list[Part] = []
     for part in message.parts:
         if isinstance(part, ToolResult):
-            inner = [await _filled(each, traits, fetcher, fetched) for each in part.parts]
-            parts.append(msgspec.structs.replace(part, parts=tuple(inner)))
+            inner = tuple([_filled(each, traits, fetched) for each in part.parts])
+            parts.append(msgspec.structs.replace(part, parts=inner))
         else:
-            parts.append(await _filled(part, traits, fetcher, fetched))
+            parts.append(_filled(part, traits, fetched))
     return msgspec.structs.replace(message, parts=tuple(parts))
 
 
-async def _filled(part: _PartT, traits: Traits, fetcher: Fetcher, fetched: dict[str, Media]) -> _PartT:
+def _filled(part: _PartT, traits: Traits, fetched: Mapping[str, Fetched]) -> _PartT:
     if not isinstance(part, Media) or part.url is None or not _is_wanting(part, traits):
         return part
-    known = fetched.get(part.url)
-    if known is None:
-        got = await fetcher.fetch(part.url)
-        known = Media(kind=part.kind, media_type=got.media_type, data=base64.b64encode(got.body).decode())
-        fetched[part.url] = known
-    return msgspec.structs.replace(part, url=None, data=known.data, media_type=known.media_type)
+    got = fetched[part.url]
+    data = base64.b64encode(got.body).decode()
+    return msgspec.structs.replace(part, url=None, data=data, media_type=got.media_type)

@@ -205,7 +205,7 @@ F = FinishReason
         (Finish(reason=F.STOP), (ToolCall(id="a", name="f", arguments=""),), "tool_use"),
         (Finish(reason=F.LENGTH), (ToolCall(id="a", name="f", arguments=""),), "max_tokens"),
         (Finish(reason=F.TOOL_CALLS, raw="tool_calls"), (), "end_turn"),
-        (Finish(reason=F.STOP), (Refusal(text="no"),), "refusal"),
+        (Finish(reason=F.STOP), (Refusal(text="no"),), "end_turn"),
     ],
 )
 def test_the_end_is_told_in_anthropics_words(finish: Finish, parts: tuple[Part, ...], reason: str) -> None:

@@ -573,10 +573,10 @@ def test_citations_follow_their_text() -> None:
     assert checked.blocks == [{"type": "text", "text": "x", "citations": [PAGE]}]
 
 
-def test_a_refusal_is_a_text_that_ends_in_one() -> None:
+def test_a_refusal_that_ended_by_itself_is_a_text_that_did() -> None:
     checked = told(*part(0, Refusal(text=""), "no"))
     assert checked.blocks == [{"type": "text", "text": "no"}]
-    assert checked.message["stop_reason"] == "refusal"
+    assert checked.message["stop_reason"] == "end_turn"
 
 
 def test_of_several_choices_the_first_is_told() -> None:

@@ -142,9 +142,10 @@ def test_the_terminal_event_counts_without_its_empty_line() -> None:
     assert reading.usage.source is UsageSource.REPORTED
 
 
-def test_nothing_after_the_terminal_event_goes_out() -> None:
-    out, _, _ = watched(*WHOLE, HELLO)
-    assert out == b"".join(WHOLE)
+def test_what_follows_the_terminal_event_goes_out_unread() -> None:
+    out, reading, _ = watched(*WHOLE, HELLO)
+    assert out == b"".join([*WHOLE, HELLO])
+    assert reading == watched(*WHOLE)[1]
 
 
 @pytest.mark.parametrize(

@@ -350,7 +350,7 @@ def test_choices_are_in_the_upstreams_words(choice: ToolChoice, expected: object
     assert found["tool_choice"] == expected
 
 
-def test_a_choice_among_several_is_openais_own_and_fewer_tools_elsewhere() -> None:
+def test_a_choice_among_several_is_openais_own_and_a_declared_loss_elsewhere() -> None:
     tools = tuple([msgspec.structs.replace(FUNCTION, name=name) for name in "fgh"])
     request = asked(tools=tools, tool_choice=ToolChoice(mode=ChoiceMode.REQUIRED, names=("f", "h")))
     assert body(request)["tool_choice"] == {
@@ -365,7 +365,8 @@ def test_a_choice_among_several_is_openais_own_and_fewer_tools_elsewhere() -> No
     }
     found = body(request, OTHER)
     assert found["tool_choice"] == "required"
-    assert [tool["function"]["name"] for tool in found["tools"]] == ["f", "h"]
+    assert [tool["function"]["name"] for tool in found["tools"]] == ["f", "g", "h"]
+    assert Field.TOOL_CHOICE in lost(request, OTHER)
 
 
 def test_without_tools_there_is_no_choice_among_them() -> None:

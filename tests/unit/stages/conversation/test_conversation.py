@@ -111,14 +111,14 @@ class Account:
                      "encrypted_content": f"{self.name}-{number}"}  # fmt: skip
         message = {"type": "message", "role": "assistant", "id": f"msg_{self.name}_{number}", "status": "completed",
                    "content": [{"type": "output_text", "text": "yes", "annotations": []}]}  # fmt: skip
-        answer = {"id": name, "object": "response", "status": "completed", "output": [reasoning, message],
-                  "usage": USAGE}  # fmt: skip
+        answer: dict[str, Any] = {"id": name, "object": "response", "status": "completed", "usage": USAGE}
+        answer["output"] = [reasoning, message]
         self.kept[name] = answer
         return streamed(answer) if asked.get("stream") else FakeAnswer(json.dumps(answer).encode())
 
 
 def streamed(answer: dict[str, Any]) -> FakeAnswer:
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "response.created", "response": {**answer, "status": "in_progress", "output": []}},
         {"type": "response.output_text.delta", "delta": "yes"},
         {"type": "response.completed", "response": answer},
@@ -209,7 +209,7 @@ class World:
         self.clock = FakeClock()
         self.a, self.b, self.let_through = Account("a"), Account("b"), Account("open")
         self.plain = Account("plain")
-        self.providers = {
+        self.providers: dict[str, Callable[[str, str, bytes], FakeAnswer]] = {
             "a": self.a,
             "b": self.b,
             "open": self.let_through,
