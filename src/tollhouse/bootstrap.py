@@ -24,7 +24,7 @@ import msgspec
 from tollhouse.adapters.system import MasterKeyUnusable, SystemClock, load_master_key
 from tollhouse.config.address import Listen, parse_network
 from tollhouse.config.compile import compile as compile_config
-from tollhouse.config.snapshot import Snapshot, from_wire, to_wire
+from tollhouse.config.snapshot import Snapshot, Upstream, from_wire, to_wire
 from tollhouse.config.tree import Config, references
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.ids import key_hint, time_ordered_id, virtual_key_text
@@ -277,19 +277,33 @@ def _secrets(loaded: Loaded, environment: Environment) -> Mapping[str, Secret]:
 
 def _check_forms(snapshot: Snapshot, secrets: Mapping[str, Secret]) -> None:
     """Raises: ConfigInvalid naming every secret that cannot be one of its provider's kind."""
+    from tollhouse.ports.provider import AuthScheme  # noqa: PLC0415
+
+    formed = {
+        name: (upstream, secrets[upstream.credential])
+        for name, upstream in snapshot.providers.items()
+        if upstream.credential is not None and upstream.provider.auth.scheme is not AuthScheme.HEADER
+    }
+    problems = asyncio.run(_misformed(formed)) if formed else ()
+    if problems:
+        raise ConfigInvalid(problems)
+
+
+async def _misformed(formed: Mapping[str, tuple[Upstream, Secret]]) -> tuple[ConfigProblem, ...]:
     from tollhouse.adapters.credentials import opener_for  # noqa: PLC0415
     from tollhouse.adapters.http1 import Http1Transport  # noqa: PLC0415
 
     problems = []
-    for name, upstream in snapshot.providers.items():
-        if upstream.credential is not None:
-            auth, secret = upstream.provider.auth, secrets[upstream.credential]
-            try:
-                opener_for(auth, secret, upstream.origin, upstream.settings, Http1Transport(), SystemClock())
-            except ValueError as error:
-                problems.append(ConfigProblem(path=f"providers.{name}.credential", message=str(error)))
-    if problems:
-        raise ConfigInvalid(tuple(problems))
+    transport = Http1Transport()
+    for name, (upstream, secret) in formed.items():
+        try:
+            opener_for(
+                upstream.provider.auth, secret, upstream.origin, upstream.settings, transport, SystemClock()
+            )
+        except ValueError as error:
+            problems.append(ConfigProblem(path=f"providers.{name}.credential", message=str(error)))
+    await transport.close()
+    return tuple(problems)
 
 
 @contextmanager
@@ -423,7 +437,7 @@ def assemble(boot: Boot) -> Workshop:
     from tollhouse.stages.account import Accountant  # noqa: PLC0415
     from tollhouse.stages.authenticate import Keyring  # noqa: PLC0415
     from tollhouse.stages.dispatch import Dispatcher  # noqa: PLC0415
-    from tollhouse.stages.translate import Workshop  # noqa: PLC0415
+    from tollhouse.stages.translate import Workbench  # noqa: PLC0415
     from tollhouse.surface.http.connection import Limits  # noqa: PLC0415
     from tollhouse.surface.http.server import HttpServer  # noqa: PLC0415
 
@@ -449,7 +463,7 @@ def assemble(boot: Boot) -> Workshop:
     metrics = PrometheusSink()
     house = House(
         snapshot=snapshot,
-        workshop=Workshop(dialects=plugins.dialects, recall=MemoryRecall(clock), fetcher=fetcher),
+        workbench=Workbench(plugins.dialects, MemoryRecall(clock), fetcher),
         keyring=Keyring(Secret(boot.pepper)),
         dispatcher=Dispatcher(transport, journal, clock, _bind(snapshot, transport, boot.secrets, clock)),
         accountant=Accountant(journal, [metrics], clock),

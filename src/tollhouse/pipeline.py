@@ -52,8 +52,8 @@ from tollhouse.stages.deliver import answer_headers, deliver_live, deliver_ours,
 from tollhouse.stages.dispatch import Dispatcher
 from tollhouse.stages.list_models import list_models
 from tollhouse.stages.route import passthrough_route, plan_route
-from tollhouse.stages.translate import Translator, Workshop, find_way, header_text, pass_through
-from tollhouse.stages.translate.way import has_tools, path_of
+from tollhouse.stages.translate import Translator, Workbench, header_text, pass_through
+from tollhouse.stages.translate.way import path_of
 
 _STORED: Final = frozenset(
     [
@@ -95,7 +95,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an exchange meets on its way. Built once by bootstrap."""
 
     snapshot: Snapshot
-    workshop: Workshop
+    workbench: Workbench
     keyring: Keyring
     dispatcher: Dispatcher
     accountant: Accountant
@@ -107,7 +107,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
 async def serve(house: House, door: Door, request: Request, reply: Reply) -> None:
     """One exchange, from the head of its request to its row in the book. Raises only CancelledError."""
     passage = _accept(house, door.operation, f"{request.method} {request.path}", request.peer, door.dialect)
-    dialect = house.workshop.dialects[door.dialect]
+    dialect = house.workbench.dialects[door.dialect]
     try:
         principal = _identify(house, door, request, passage)
         match door.operation:
@@ -142,7 +142,7 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
 def refuse(house: House, error: GatewayError, reply: Reply, *, door: str, peer: str, dialect: str) -> None:
     """Answer what has no door, and write it down like everything else."""
     passage = _accept(house, Operation.UNKNOWN, door, peer, dialect)
-    _fail(error, reply, passage, house.workshop.dialects[dialect], house)
+    _fail(error, reply, passage, house.workbench.dialects[dialect], house)
     house.accountant.settle(passage)
 
 
@@ -239,7 +239,7 @@ def _translator(
     call: ClientCall,
 ) -> Translator:
     return Translator(
-        house.workshop,
+        house.workbench,
         call,
         dialect,
         tenant=principal.tenant,
@@ -254,15 +254,14 @@ def _conversation(
 ) -> Conversation:
     def is_native(candidate: Candidate) -> bool:
         upstream = house.snapshot.providers[candidate.deployment.provider]
-        dialects = house.workshop.dialects
-        way = find_way(upstream, candidate, call.operation, dialect, dialects, has_tools=has_tools(call))
+        way = house.workbench.ways.find(upstream, candidate, call, dialect)
         return way is not None and way.is_straight
 
     return open_conversation(
         call,
         plan,
         dialect=dialect,
-        memory=Memory(house.workshop.recall, principal.tenant),
+        memory=Memory(house.workbench.recall, principal.tenant),
         providers=house.snapshot.providers,
         is_native=is_native,
         may_use=principal.may_use,
@@ -296,7 +295,7 @@ def _ask(door: Door, request: Request, body: bytes) -> Ask:
 def _offers(house: House, call: ClientCall, dialect: Dialect, deployment: Deployment) -> bool:
     upstream = house.snapshot.providers[deployment.provider]
     candidate = Candidate(deployment=deployment, model=deployment.model)
-    return find_way(upstream, candidate, call.operation, dialect, house.workshop.dialects) is not None
+    return house.workbench.ways.find(upstream, candidate, call, dialect) is not None
 
 
 async def _pass_through(
@@ -354,7 +353,7 @@ async def _stored_response(
     body = await request.body()
     passage.request_bytes = len(body)
     doing = Doing(operation=door.operation, response_id=unquote(door.response), query=request.query)
-    memory = Memory(house.workshop.recall, principal.tenant)
+    memory = Memory(house.workbench.recall, principal.tenant)
     made = memory.response(doing.response_id)
     if memory.is_anothers(doing.response_id) if made is None else not principal.may_use(made.route):
         raise not_found(doing.response_id, None)

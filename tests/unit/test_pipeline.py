@@ -35,7 +35,7 @@ from tollhouse.stages.account import Accountant
 from tollhouse.stages.authenticate import Keyring, key_digest, pepper_of
 from tollhouse.stages.dispatch import Binding, Dispatcher
 from tollhouse.testing import FakeClock
-from workshop import workshop
+from workbench import workbench
 
 CONFIG = """
 version: 1
@@ -140,7 +140,7 @@ class World:
         }  # type: ignore[arg-type]
         return House(
             snapshot=snapshot,
-            workshop=workshop(plugins.dialects, clock),
+            workbench=workbench(plugins.dialects, clock),
             keyring=keyring,
             dispatcher=Dispatcher(self, self, clock, bindings),  # type: ignore[arg-type]
             accountant=Accountant(self, [self], clock),  # type: ignore[arg-type]

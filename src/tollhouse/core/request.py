@@ -52,6 +52,8 @@ class Field(StrEnum):
     MESSAGE_NAMES = "message_names"
     IMAGE_DETAIL = "image_detail"
     MEDIA = "media"
+    MEDIA_NAMES = "media_names"
+    """What files are called."""
     CITATIONS = "citations"
     OPAQUE_PARTS = "opaque_parts"
     TOOL_ERRORS = "tool_errors"

@@ -23,7 +23,7 @@ from tollhouse.stages.dispatch import Dispatcher
 from tollhouse.surface.http.limits import Limits
 from tollhouse.surface.http.server import HttpServer
 from tollhouse.testing import FakeClock
-from workshop import workshop
+from workbench import workbench
 
 CONFIG = """
 version: 1
@@ -67,7 +67,7 @@ def house(book: Book, *, with_keys: bool = True) -> House:
 
     return House(
         snapshot=compile_config(load(CONFIG), plugins.providers),
-        workshop=workshop(plugins.dialects, clock),
+        workbench=workbench(plugins.dialects, clock),
         keyring=keyring,
         dispatcher=Dispatcher(cast("Any", None), book, clock, {}),
         accountant=Accountant(book, [], clock),

@@ -68,7 +68,7 @@ def read_search_result(fields: Fields) -> Media:
     citations = fields.take_fields("citations")
     texts = []
     for block in fields.take_each("content"):
-        block.ignore("type", "citations")
+        block.ignore("type")
         texts.append(block.need_text("text"))
     return Media(
         kind=MediaKind.DOCUMENT,
@@ -116,4 +116,8 @@ def _of_blocks(document: Media, source: Fields) -> tuple[Media | Text, ...]:
             if picture is not None:
                 pictures.append(msgspec.structs.replace(picture, cache=mark))
     whole = msgspec.structs.replace(document, media_type="text/plain", text=_BETWEEN.join(texts))
-    return (whole, *pictures) if texts or not pictures else tuple(pictures)
+    if texts or not pictures:
+        return (whole, *pictures)
+    # Of pictures alone: what is said about them is said before them.
+    about = [Text(text=said) for said in (document.name, document.context) if said]
+    return (*about, *pictures)

@@ -43,6 +43,8 @@ def media_out(media: Media, traits: Traits, losses: Losses) -> dict[str, Any] | 
         losses.add(Field.MEDIA, _why(media), is_vital=True)
         return None
     block: dict[str, Any] = {"type": media.kind.value, "source": source}
+    if media.name and media.kind is MediaKind.IMAGE:
+        losses.add(Field.MEDIA_NAMES)
     if media.kind is MediaKind.DOCUMENT:
         block |= _about(media, losses)
     if media.cache is not None and not losses.refuses(Field.CACHE_MARKS):

@@ -40,6 +40,7 @@ WORDS: Final[Mapping[Field, str]] = {
     Field.TOOL_CHOICE: "tool_choice",
     Field.SERVER_TOOLS: "tools",
     Field.MEDIA: "messages[].content[].source",
+    Field.MEDIA_NAMES: "messages[].content[].title",
     Field.CITATIONS: "messages[].content[].citations",
     Field.OPAQUE_PARTS: "messages[].content",
     Field.TOOL_ERRORS: "messages[].content[].is_error",

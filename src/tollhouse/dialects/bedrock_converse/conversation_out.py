@@ -202,6 +202,8 @@ class Conversation:
         content: list[Block] = []
         for part in result.parts:
             if isinstance(part, Text):
+                if part.citations:
+                    self._losses.add(Field.CITATIONS)
                 if part.text.strip():
                     content.append({"text": part.text})
             elif self._traits.takes_result_media:
@@ -229,6 +231,8 @@ class Conversation:
     def _said(self, part: Part) -> Iterator[Block]:
         match part:
             case Text() | Refusal():
+                if isinstance(part, Text) and part.citations:
+                    self._losses.add(Field.CITATIONS)
                 if part.text.strip():
                     yield {"text": part.text}
                 yield from self._mark(part.cache if isinstance(part, Text) else None)
@@ -262,6 +266,10 @@ class Conversation:
             block = block_of(media, name=name, takes_text=self._traits.issuer == NATIVE_ISSUER)
         if media.detail is not None:
             self._losses.add(Field.IMAGE_DETAIL)
+        if media.name and media.kind is not MediaKind.DOCUMENT:
+            self._losses.add(Field.MEDIA_NAMES)
+        if media.context and media.kind is not MediaKind.DOCUMENT:
+            self._losses.add(Field.MEDIA, "Only documents have a context at Bedrock.")
         if block is None:
             kind = media.media_type or "its type is not known"
             why = (

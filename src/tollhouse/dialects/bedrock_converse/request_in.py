@@ -219,8 +219,9 @@ def _tier(fields: Fields) -> str | None:
     kind = tier.get("type") if isinstance(tier, dict) else None
     if kind not in _TIERS:
         return None  # left over, as `reserved` is: only Bedrock has it
-    fields.ignore("serviceTier")
-    return str(kind)
+    holder = fields.take_fields("serviceTier")
+    assert holder is not None, "it has just been seen"
+    return holder.take_text("type")
 
 
 def _ignore_default(fields: Fields, name: str, member: str, default: str) -> None:

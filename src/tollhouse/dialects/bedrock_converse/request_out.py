@@ -122,6 +122,8 @@ def _server_entry(tool: ServerTool, traits: Traits, losses: Losses) -> dict[str,
         if tool.dialect == NAME:
             return tool.value
         if tool.kind in _SYSTEM_TOOL_OF:
+            if tool.value.keys() - {"type", "name"}:
+                losses.add(Field.SERVER_TOOLS, f"The settings of the tool `{tool.name[:80]}` cannot be carried.")
             return {"systemTool": {"name": _SYSTEM_TOOL_OF[tool.kind]}}
     why = f"The tool `{tool.name[:80]}` runs at its own provider only."
     losses.add(Field.SERVER_TOOLS, why, is_vital=True)
@@ -224,6 +226,8 @@ def _metadata(request: ModelRequest, losses: Losses) -> dict[str, str] | None:
 def _system(request: ModelRequest, losses: Losses) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     for text in request.instructions:
+        if text.citations:
+            losses.add(Field.CITATIONS)
         if not text.text.strip():
             continue
         blocks.append({"text": text.text})

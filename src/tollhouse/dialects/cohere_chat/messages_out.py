@@ -95,7 +95,7 @@ class Messages:
                     self._thinking(part, blocks, plans if calls else None)
                 case Text():
                     citations += self._citations(part, len(blocks))
-                    blocks += self._block(part)
+                    blocks += self._block(part, is_cited=True)
                 case _:
                     blocks += self._block(part)
         message: dict[str, Any] = {"role": "assistant"}
@@ -150,11 +150,14 @@ class Messages:
 
     # -- parts
 
-    def _block(self, part: Part) -> list[dict[str, Any]]:
-        """The part as content blocks: one, or none where it goes elsewhere or nowhere."""
+    def _block(self, part: Part, *, is_cited: bool = False) -> list[dict[str, Any]]:
+        """The part as content blocks: one, or none where it goes elsewhere or nowhere. `is_cited` where its citations
+        are told elsewhere."""
         match part:
             case Text(text=text, cache=cache):
                 self._note_cache(cache)
+                if part.citations and not is_cited:
+                    self._lose(Field.CITATIONS)
                 return [{"type": "text", "text": text}]
             case Refusal(text=text):
                 return [{"type": "text", "text": text}]
@@ -189,6 +192,8 @@ class Messages:
         if url is None:
             self._lose(Field.MEDIA, f"Cohere cannot be sent this {media.kind.value}.", is_vital=True)
             return []
+        if media.name:
+            self._lose(Field.MEDIA_NAMES)
         image: dict[str, Any] = {"url": url}
         if media.detail is not None:
             if Field.IMAGE_DETAIL in self._traits.unsupported:

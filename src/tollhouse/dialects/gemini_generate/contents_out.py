@@ -53,6 +53,8 @@ def write_contents(request: ModelRequest, traits: Traits, losses: Losses) -> Con
     for text in request.instructions:
         if text.cache is not None:
             losses.add(Field.CACHE_MARKS)
+        if text.citations:
+            losses.add(Field.CITATIONS)
     system = [{"text": text.text} for text in request.instructions if text.text]
     turns = _Turns(traits, losses)
     for message in request.messages:
@@ -116,6 +118,8 @@ class _Turns:
     def _part(self, part: Part) -> list[dict[str, Any]]:  # noqa: PLR0911 - one line a kind
         if isinstance(part, Text | Media | ToolCall | ToolResult) and part.cache is not None:
             self._losses.add(Field.CACHE_MARKS)
+        if isinstance(part, Text) and part.citations:
+            self._losses.add(Field.CITATIONS)
         match part:
             case Text():
                 signature = self._own(part.signature)
@@ -166,6 +170,8 @@ class _Turns:
             self._losses.add(Field.IMAGE_DETAIL)
         if part.is_cited:
             self._losses.add(Field.CITATIONS)
+        if part.name:
+            self._losses.add(Field.MEDIA_NAMES)
         written = written_media(part)
         if written is None:
             self._losses.add(Field.MEDIA, f"The file '{part.file_id}' is at another provider.", is_vital=True)
@@ -187,6 +193,11 @@ class _Turns:
                 param="messages",
                 hint="Send the assistant's message with the call before its result.",
             )
+        for inner in part.parts:
+            if inner.cache is not None:
+                self._losses.add(Field.CACHE_MARKS)
+            if isinstance(inner, Text) and inner.citations:
+                self._losses.add(Field.CITATIONS)
         texts = [inner.text for inner in part.parts if isinstance(inner, Text)]
         response = _response("\n".join(texts), is_error=part.is_error)
         result: dict[str, Any] = {"id": part.call_id, "name": name, "response": response}

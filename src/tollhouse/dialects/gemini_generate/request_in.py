@@ -131,7 +131,7 @@ def _tools(body: GoogleFields) -> tuple[Tool | ServerTool, ...]:
 
 
 def _function(declared: GoogleFields) -> Tool:
-    schema = declared.take("parametersJsonSchema")
+    schema = declared.take_dict("parametersJsonSchema")
     if schema is None:
         schema = json_schema_of(declared.take_dict("parameters"))
     elif "parameters" in declared:

@@ -24,7 +24,14 @@ def media_parts(media: Media, losses: Losses) -> list[dict[str, Any]]:
     if part is None or not losses.takes(Field.MEDIA):
         losses.note(Field.MEDIA, _why(media))
         return []
+    if media.name and media.name not in _texts_of(part):
+        losses.note(Field.MEDIA_NAMES)
     return [{"type": "text", "text": media.context}, part] if media.context else [part]
+
+
+def _texts_of(part: dict[str, Any]) -> str:
+    """Where a name may stand: in a file's member of its own, or before a document's words."""
+    return str(part["file"].get("filename", "")) if "file" in part else str(part.get("text", ""))
 
 
 def _why(media: Media) -> str:

@@ -41,6 +41,7 @@ WORDS: Final[Mapping[Field, str]] = {
     Field.MESSAGE_NAMES: "messages[].name",
     Field.IMAGE_DETAIL: "messages[].content[].image_url.detail",
     Field.MEDIA: "messages[].content",
+    Field.MEDIA_NAMES: "messages[].content[].file.filename",
     Field.CITATIONS: "messages[].annotations",
     Field.OPAQUE_PARTS: "messages[].content",
     Field.MODALITIES: "modalities",

@@ -110,7 +110,20 @@ def read_choice(fields: Fields) -> ToolChoice | None:
     read = _mode(choice) if isinstance(choice, str) else _chosen(choice) if isinstance(choice, dict) else None
     if read is not None:
         fields.take(name)
+        if isinstance(choice, dict):
+            _leave_the_rest(fields, choice, fields.of(name))
     return read
+
+
+def _leave_the_rest(fields: Fields, choice: dict[str, Any], path: str) -> None:
+    """What a choice says that no choice is known to say."""
+    for name, value in choice.items():
+        inside = value if isinstance(value, list) else [value]
+        if all(isinstance(one, dict) for one in inside):
+            for one in inside:
+                _leave_the_rest(fields, one, f"{path}.{name}[]" if isinstance(value, list) else f"{path}.{name}")
+        elif name not in ("type", "name", "mode"):
+            fields.child({name: value}, path)
 
 
 def _mode(word: str) -> ToolChoice | None:

@@ -161,8 +161,11 @@ def _search_options(tool: ServerTool, losses: Losses) -> dict[str, Any]:
     if isinstance(place, dict):
         known = {name: place[name] for name in _PLACE if place.get(name) is not None}
         options["user_location"] = {"type": "approximate", "approximate": known}
-    if any(tool.value.get(name) for name in _FILTERS):
+    said = {name for name, value in tool.value.items() if value and name not in ("type", "name")}
+    if said - options.keys():
         losses.note(
-            Field.SERVER_TOOLS, f"The domains of the tool '{tool.name}' cannot be sent to the upstream."
+            Field.SERVER_TOOLS,
+            f"Some settings of the tool '{tool.name}' cannot be sent to the upstream.",
+            is_vital=any(tool.value.get(name) for name in _FILTERS),
         )
     return options

@@ -207,7 +207,7 @@ def _ignore_workings(item: Fields) -> None:
 def _thinking(item: Fields) -> Thinking:
     item.ignore("status")
     summary = _texts(item.take_each("summary"))
-    content = _texts(item.take_each("content"))
+    content = [] if summary else _texts(item.take_each("content"))  # of both, the longer one is left over
     return Thinking(
         text="\n\n".join(summary or content),
         signature=signature_of(item.take_text("encrypted_content")),

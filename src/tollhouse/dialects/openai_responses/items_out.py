@@ -65,9 +65,7 @@ class ItemWriter:
                 self._note(part)
                 self._content.append({"type": "input_text", "text": part.text})
             case Media():
-                written = write_media(part, self._traits, self._losses)
-                if written is not None:
-                    self._content.append(written)
+                self._content += write_media(part, self._traits, self._losses)
             case ToolResult():
                 if self._content:
                     self._flush(role)
@@ -76,6 +74,8 @@ class ItemWriter:
                 self._content.append({"type": "input_text", "text": part.text})
             case Opaque():
                 self._opaque(part, role)
+            case Thinking():
+                self._losses.append(Loss(field=Field.THINKING_PARTS))
             case _:
                 self._losses.append(Loss(field=Field.OPAQUE_PARTS, is_vital=True, why=_MISPLACED))
 
@@ -165,10 +165,10 @@ class ItemWriter:
                 content.append({"type": "input_text", "text": inner.text})
                 continue
             written = write_media(inner, self._traits, self._losses)
-            if written is not None and self._traits.takes_result_media:
-                content.append(written)
-            elif written is not None:
-                self._held.append(written)
+            if self._traits.takes_result_media:
+                content += written
+            else:
+                self._held += written
         if not content:
             return ""
         if len(content) == 1 and content[0]["type"] == "input_text":

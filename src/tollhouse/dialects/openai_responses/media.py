@@ -107,8 +107,9 @@ def _by_start(content: str) -> str | None:
     return next((media_type for start, media_type in _BY_START if content.startswith(start)), None)
 
 
-def write_media(media: Media, traits: Traits, losses: list[Loss]) -> dict[str, Any] | None:
-    """The content part; None, and a vital loss, where the API has none."""
+def write_media(media: Media, traits: Traits, losses: list[Loss]) -> list[dict[str, Any]]:
+    """The content parts; none, and a vital loss, where the API has none. What is said about a document stands before
+    it."""
     if media.cache is not None:
         losses.append(Loss(field=Field.CACHE_MARKS))
     if media.is_cited:
@@ -126,7 +127,12 @@ def write_media(media: Media, traits: Traits, losses: list[Loss]) -> dict[str, A
     if part is None:
         what = f"The {media.kind} cannot be sent" + (" by its URL" if media.url else "")
         losses.append(Loss(field=Field.MEDIA, is_vital=True, why=f"{what} in the Responses API."))
-    return part
+        return []
+    if media.name and media.text is None and "filename" not in part:
+        losses.append(Loss(field=Field.MEDIA_NAMES))
+    if media.context and media.text is None:
+        return [{"type": "input_text", "text": media.context}, part]
+    return [part]
 
 
 def _image(media: Media, traits: Traits) -> dict[str, Any] | None:

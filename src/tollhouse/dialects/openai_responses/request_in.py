@@ -171,8 +171,10 @@ def _reasoning(fields: Fields) -> Reasoning | None:
     reasoning.ignore_if("mode", "standard")
     reasoning.ignore_if("context", "auto")
     effort = reasoning.take_text("effort")
-    older = reasoning.take_text("generate_summary")
-    summary = reasoning.take_text("summary") or older
+    summary = reasoning.take_text("summary")
+    if summary is None:
+        summary = reasoning.take_text("generate_summary")
+    reasoning.ignore_if("generate_summary", summary)
     return None if effort is None and summary is None else Reasoning(effort=effort, summary=summary)
 
 

@@ -45,6 +45,8 @@ def write_request(request: ModelRequest, traits: Traits) -> Written:
     instructions = [text.text for text in request.instructions if text.text]
     if any(text.cache is not None for text in request.instructions):
         losses.append(Loss(field=Field.CACHE_MARKS))
+    if any(text.citations for text in request.instructions):
+        losses.append(Loss(field=Field.CITATIONS))
     writer = ItemWriter(traits, losses)
     for message in request.messages:
         writer.write(message)

@@ -177,6 +177,10 @@ def _foreign(tool: ServerTool, losses: list[Loss]) -> dict[str, Any] | None:
     """Another dialect's hosted tool, where OpenAI has the same."""
     if tool.kind == "web_search":
         return _web_search(tool.value, losses)
+    if tool.value.keys() - {"type", "name"}:
+        losses.append(
+            Loss(field=Field.SERVER_TOOLS, why=f"The settings of the tool '{tool.name}' cannot be carried.")
+        )
     if tool.kind == "code_execution":
         return {"type": "code_interpreter", "container": {"type": "auto"}}
     return {"type": "image_generation"} if tool.kind == "image_generation" else None
@@ -189,8 +193,13 @@ def _web_search(value: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
         entry["filters"] = {"allowed_domains": domains}
     if isinstance(place, dict) and place.get("type") == "approximate":
         entry["user_location"] = place
+    known = {"type", "name", "allowed_domains", *entry}
     if any(value.get(name) for name in ("blocked_domains", "max_uses")):
         losses.append(Loss(field=Field.SERVER_TOOLS, why="The limits of the web search cannot be carried."))
+    elif any(said for name, said in value.items() if name not in known):
+        losses.append(
+            Loss(field=Field.SERVER_TOOLS, why="Some settings of the web search cannot be carried.")
+        )
     return entry
 
 

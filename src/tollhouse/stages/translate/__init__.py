@@ -2,7 +2,7 @@
 
 from .losses import header_text
 from .own_paths import pass_through
-from .translator import Translator, Workshop
+from .translator import Translator, Workbench
 from .way import find_way
 
-__all__ = ["Translator", "Workshop", "find_way", "header_text", "pass_through"]
+__all__ = ["Translator", "Workbench", "find_way", "header_text", "pass_through"]

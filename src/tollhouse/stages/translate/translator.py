@@ -28,15 +28,19 @@ from .losses import declare, refused
 from .media import with_media
 from .reasoning import with_reasoning
 from .straight import Straight
-from .way import Way, find_way, has_tools, path_of
+from .way import Way, Ways, path_of
 
 
-class Workshop(msgspec.Struct, frozen=True, kw_only=True):
+class Workbench:
     """What translating needs beside the call. One per serving process."""
 
-    dialects: Mapping[str, Dialect]
-    recall: Recall
-    fetcher: Fetcher
+    __slots__ = ("dialects", "fetcher", "recall", "ways")
+
+    def __init__(self, dialects: Mapping[str, Dialect], recall: Recall, fetcher: Fetcher) -> None:
+        self.dialects = dialects
+        self.recall = recall
+        self.fetcher = fetcher
+        self.ways = Ways(dialects)
 
 
 class Translator:
@@ -44,7 +48,7 @@ class Translator:
 
     def __init__(
         self,
-        workshop: Workshop,
+        workbench: Workbench,
         call: ClientCall,
         dialect: Dialect,
         *,
@@ -53,7 +57,7 @@ class Translator:
         scene: Scene,
         verb: str | None,
     ) -> None:
-        self._workshop = workshop
+        self._workbench = workbench
         self._call = call
         self._dialect = dialect
         self._tenant = tenant
@@ -64,14 +68,7 @@ class Translator:
 
     async def cross(self, candidate: Candidate, upstream: Upstream) -> Crossing:
         """The way to a candidate who can be reached. Raises: GatewayError, before anything is spent."""
-        way = find_way(
-            upstream,
-            candidate,
-            self._call.operation,
-            self._dialect,
-            self._workshop.dialects,
-            has_tools=has_tools(self._call),
-        )
+        way = self._workbench.ways.find(upstream, candidate, self._call, self._dialect)
         assert way is not None, "a plan names only candidates that offer the operation"
         if way.is_straight:
             return self._straight(candidate, upstream, way)
@@ -90,7 +87,7 @@ class Translator:
     def _straight(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
         call = self._call
         endpoint = way.endpoint
-        traits = _traits(candidate, upstream, way)
+        traits = _traits(candidate, way)
         headers, betas = straight_headers(
             call.headers, self._dialect.name, endpoint, upstream, is_stream=call.is_stream
         )
@@ -126,7 +123,7 @@ class Translator:
         faces, theirs = self._dialect.chat, way.dialect.chat
         assert faces is not None
         assert theirs is not None
-        traits = _traits(candidate, upstream, way)
+        traits = _traits(candidate, way)
         if self._conversation is None:
             self._conversation = faces.read_request(self._call)
         request, leftovers = self._conversation
@@ -143,7 +140,7 @@ class Translator:
             endpoint=way.endpoint,
             emulation=emulation,
             issuer=traits.issuer,
-            recall=self._workshop.recall,
+            recall=self._workbench.recall,
             tenant=self._tenant,
             dropped=dropped + absorbed,
         )
@@ -153,16 +150,16 @@ class Translator:
     ) -> tuple[ModelRequest, Emulation, list[Loss]]:
         """The request as the upstream can be asked, the writer's own business aside."""
         request = msgspec.structs.replace(request, model=candidate.model)
-        request, losses = with_reasoning(request, traits.issuer, self._workshop.recall, self._tenant)
+        request, losses = with_reasoning(request, traits.issuer, self._workbench.recall, self._tenant)
         emulation = Emulation(request, traits, keeps_namespaces=way.dialect.name == "openai_responses")
-        request = await with_media(emulation.request, traits, self._workshop.fetcher)
+        request = await with_media(emulation.request, traits, self._workbench.fetcher)
         return request, emulation, [*losses, *emulation.losses]
 
     async def _count(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
         faces, theirs = self._dialect.counting, way.dialect.counting
         assert faces is not None
         assert theirs is not None
-        traits = _traits(candidate, upstream, way)
+        traits = _traits(candidate, way)
         request, leftovers = faces.read_request(self._call)
         request, _, losses = await self._prepared(request, candidate, traits, way)
         written = theirs.write_request(request, traits)
@@ -181,7 +178,7 @@ class Translator:
         assert theirs is not None
         request, leftovers = faces.read_request(self._call)
         request = msgspec.structs.replace(request, model=candidate.model)
-        written = theirs.write_request(request, _traits(candidate, upstream, way))
+        written = theirs.write_request(request, _traits(candidate, way))
         dropped = declare(written.losses, leftovers, faces.words, self._mode, upstream.name)
 
         def convert(body: bytes) -> tuple[bytes, Reading]:
@@ -197,7 +194,7 @@ class Translator:
         assert theirs is not None
         request, leftovers = faces.read_request(self._call)
         request = msgspec.structs.replace(request, model=candidate.model)
-        written = theirs.write_request(request, _traits(candidate, upstream, way))
+        written = theirs.write_request(request, _traits(candidate, way))
         dropped = declare(written.losses, leftovers, faces.words, self._mode, upstream.name)
 
         def convert(body: bytes) -> tuple[bytes, Reading]:
@@ -231,7 +228,7 @@ class Translator:
         return UpstreamRequest(method=b"POST", path=path, headers=headers, body=body)
 
 
-def _traits(candidate: Candidate, upstream: Upstream, way: Way) -> Traits:
-    traits = upstream.provider.traits_for(candidate.model, way.endpoint)
+def _traits(candidate: Candidate, way: Way) -> Traits:
+    traits = way.traits
     limit = candidate.deployment.max_output_tokens
     return traits if limit is None else msgspec.structs.replace(traits, max_output_tokens=limit)

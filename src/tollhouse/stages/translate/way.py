@@ -12,10 +12,11 @@ from tollhouse.config.snapshot import Upstream
 from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Candidate
 from tollhouse.ports.dialect import ClientCall, Dialect
-from tollhouse.ports.provider import Endpoint
+from tollhouse.ports.provider import Endpoint, Traits
 
 _UPSTREAM: Final = {Operation.TEXT_COMPLETION: Operation.CHAT}
 """What an operation becomes when it is translated."""
+_MOST_WAYS: Final = 10_000
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,34 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Dialect
     is_straight: bool
     """Whether the caller speaks it too."""
+    traits: Traits
+    """Those of the model, at this endpoint."""
+
+
+class Ways:
+    """`find_way`, remembered: a house has few upstreams and models, and calls them again and again."""
+
+    __slots__ = ("_dialects", "_found")
+
+    def __init__(self, dialects: Mapping[str, Dialect]) -> None:
+        self._dialects = dialects
+        self._found: dict[tuple[str, str | None, str, Operation, str, bool], Way | None] = {}
+
+    def find(
+        self, upstream: Upstream, candidate: Candidate, call: ClientCall, dialect: Dialect
+    ) -> Way | None:
+        """The way of one call to one candidate."""
+        tools = has_tools(call)
+        deployment = candidate.deployment
+        key = (upstream.name, deployment.dialect, candidate.model, call.operation, dialect.name, tools)
+        try:
+            return self._found[key]
+        except KeyError:
+            way = find_way(upstream, candidate, call.operation, dialect, self._dialects, has_tools=tools)
+            if len(self._found) >= _MOST_WAYS:
+                self._found.clear()  # models named by callers behind a star: there is no end to them
+            self._found[key] = way
+            return way
 
 
 def find_way(
@@ -49,7 +78,7 @@ def find_way(
     if dialect.name in offered:
         endpoint = upstream.provider.endpoint(operation, dialect.name)
         if endpoint is not None:
-            return Way(endpoint=endpoint, dialect=dialect, is_straight=True)
+            return _way(upstream, candidate, endpoint, dialect, is_straight=True)
     for endpoint in upstream.provider.endpoints:
         other = dialects.get(endpoint.dialect)
         if (
@@ -58,8 +87,15 @@ def find_way(
             and other.name in offered
             and _can_translate(wanted, dialect, other)
         ):
-            return Way(endpoint=endpoint, dialect=other, is_straight=False)
+            return _way(upstream, candidate, endpoint, other, is_straight=False)
     return None
+
+
+def _way(
+    upstream: Upstream, candidate: Candidate, endpoint: Endpoint, dialect: Dialect, *, is_straight: bool
+) -> Way:
+    traits = upstream.provider.traits_for(candidate.model, endpoint)
+    return Way(endpoint=endpoint, dialect=dialect, is_straight=is_straight, traits=traits)
 
 
 def has_tools(call: ClientCall) -> bool:

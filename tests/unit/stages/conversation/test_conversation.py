@@ -27,7 +27,7 @@ from tollhouse.stages.authenticate import Keyring, key_digest, pepper_of
 from tollhouse.stages.dispatch import Binding, Dispatcher
 from tollhouse.surface.http.doors import find_door
 from tollhouse.testing import FakeClock
-from workshop import workshop
+from workbench import workbench
 
 CONFIG = """
 version: 1
@@ -226,7 +226,7 @@ class World:
         self.defects: list[BaseException] = []
         self.house = House(
             snapshot=snapshot,
-            workshop=workshop(plugins.dialects, self.clock),
+            workbench=workbench(plugins.dialects, self.clock),
             keyring=keyring,
             dispatcher=Dispatcher(self, self, self.clock, bindings),  # type: ignore[arg-type]
             accountant=Accountant(self, [], self.clock),  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from tollhouse.adapters.memory import MemoryRecall
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.dialect import Dialect
 from tollhouse.ports.fetcher import Fetched
-from tollhouse.stages.translate import Workshop
+from tollhouse.stages.translate import Workbench
 
 
 class NoFetcher:
@@ -18,5 +18,5 @@ class NoFetcher:
         raise AssertionError(f"{url} was fetched")
 
 
-def workshop(dialects: Mapping[str, Dialect], clock: Clock) -> Workshop:
-    return Workshop(dialects=dialects, recall=MemoryRecall(clock), fetcher=NoFetcher())
+def workbench(dialects: Mapping[str, Dialect], clock: Clock) -> Workbench:
+    return Workbench(dialects, MemoryRecall(clock), NoFetcher())
