@@ -30,7 +30,7 @@ from tollhouse.core.identity import VirtualKey
 from tollhouse.core.ids import key_hint, time_ordered_id, virtual_key_text
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem
 from tollhouse.core.secret import Secret
-from tollhouse.plugins import load_plugins
+from tollhouse.plugins import load_plugins, load_providers
 from tollhouse.stages.authenticate import key_digest, pepper_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def read_config(path: Path, environment: Environment | None = None) -> Loaded:
     if environment is not None and environment.store is not None:
         config = msgspec.structs.replace(config, store=environment.store)
     try:
-        snapshot = compile_config(config, load_plugins().providers, folder=str(path.resolve().parent))
+        snapshot = compile_config(config, load_providers(), folder=str(path.resolve().parent))
     except ConfigInvalid as invalid:
         raise ConfigInvalid(locate(text, invalid.problems)) from None
     snapshot = msgspec.structs.replace(snapshot, warnings=locate(text, snapshot.warnings))

@@ -46,27 +46,35 @@ def load_plugins(strangers: Iterable[EntryPoint] | None = None) -> Plugins:
 
     Raises: PluginInvalid.
     """
-    if strangers is None:
-        strangers = [*entry_points(group=DIALECTS), *entry_points(group=PROVIDERS)]
-    strangers = tuple(strangers)
-    found = Plugins(
+    strangers = _registrations(strangers)
+    return Plugins(
         dialects=_collect([*_built_in(dialects, "DIALECT"), *_registered(strangers, DIALECTS)], _as_dialect),
-        providers=_collect(
-            [*_built_in(providers, "PROVIDER"), *_registered(strangers, PROVIDERS)], _as_provider
-        ),
+        providers=load_providers(strangers),
     )
-    _check_dialects(found)
-    return found
 
 
-def _check_dialects(found: Plugins) -> None:
-    for provider in found.providers.values():
+def load_providers(strangers: Iterable[EntryPoint] | None = None) -> Mapping[str, Provider]:
+    """The providers alone: for whoever reads a configuration and serves nobody, and starts the sooner for it.
+
+    Raises: PluginInvalid.
+    """
+    strangers = _registrations(strangers)
+    found = _collect([*_built_in(providers, "PROVIDER"), *_registered(strangers, PROVIDERS)], _as_provider)
+    spoken = {name for name, _, _ in [*_built_in(dialects, "DIALECT"), *_registered(strangers, DIALECTS)]}
+    for provider in found.values():
         for endpoint in provider.endpoints:
-            if endpoint.dialect not in found.dialects:
+            if endpoint.dialect not in spoken:
                 raise PluginInvalid(
                     f"The provider {provider.kind!r} has an endpoint in the dialect {endpoint.dialect!r}, which nobody "
                     "brings."
                 )
+    return found
+
+
+def _registrations(strangers: Iterable[EntryPoint] | None) -> tuple[EntryPoint, ...]:
+    if strangers is None:
+        return (*entry_points(group=DIALECTS), *entry_points(group=PROVIDERS))
+    return tuple(strangers)
 
 
 def _built_in(package: ModuleType, attribute: str) -> Iterator[_Found]:
