@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow clients conformance check format bench bench-peers docs lock clean
+.PHONY: help demo test test-slow clients conformance check format bench bench-peers docs catalog lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,19 @@ $(STAMPS)/clients-npm: $(NPM)/package.json $(NPM)/package-lock.json | $(STAMPS)/
 	@cd $(NPM) && npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# llama.cpp's server, which the slow tests put behind a house.
+$(STAMPS)/llama: requirements/llama.txt | $(STAMPS)/venv
+	@echo "setting up: a real model server"
+	@$(PYTHON) -m venv --clear .venvs/llama
+	@.venvs/llama/bin/pip install -q --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+$(STAMPS)/catalog: requirements/catalog.txt | $(STAMPS)/venv
+	@echo "setting up: what the table of models is written from"
+	@$(PYTHON) -m venv --clear .venvs/catalog
+	@.venvs/catalog/bin/pip install -q --require-hashes --only-binary :all: -r $<
+	@touch $@
+
 # Both lie outside the project.
 JUDGE  ?= ../shared/conformance
 CORPUS ?= ../shared/corpus
@@ -66,7 +79,7 @@ test: $(STAMPS)/test  ## all tests but the slow ones, in parallel and in random 
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m coverage report --skip-covered --sort=cover --fail-under=90
 
-test-slow: $(STAMPS)/test  ## the slow tests
+test-slow: $(STAMPS)/test $(STAMPS)/llama  ## the slow tests
 	@$(BIN)/python -m pytest -n 2 -m "slow and not clients" $(ARGS)
 
 clients: $(STAMPS)/test $(CLIENT_SETS:%=$(STAMPS)/clients-%) $(STAMPS)/clients-npm  ## real SDKs, oldest to newest, through a house to every kind of upstream
@@ -93,6 +106,9 @@ bench-peers: $(STAMPS)/run  ## install the optional peers of the bench
 
 docs: $(STAMPS)/run  ## write the generated reference
 	@$(BIN)/python docs/generate.py
+
+catalog: $(STAMPS)/catalog  ## write the table of models and prices anew
+	@.venvs/catalog/bin/python tools/write_catalog.py
 
 lock: $(STAMPS)/dev  ## pin what pyproject.toml asks for, with hashes and without addresses
 	@sh requirements/lock.sh $(BIN)

@@ -103,6 +103,12 @@ doors of the `gemini_…` dialects as `?key=` as well. `/metrics` answers caller
 whom a proxy forwards. `/passthrough/{provider}/{path}` needs a key whose routes cover `passthrough/{provider}`; a key
 with the route `*` covers everything, this too.
 
+`/v1/models` and `/v1/models/{id}` answer in Anthropic's shape where `anthropic-version` is sent, and in Google's where
+`x-goog-api-key` is; [what they tell](../guides/any-door-any-provider.md#asking-what-a-model-can-do) is in the guide.
+
+At `/passthrough/` usage and finish reason are noted where the path is an endpoint that the house knows of that kind of
+provider, called by POST; the bytes are the provider's in every case.
+
 Where the path names the model, the name stands in it percent-encoded. Errors come in the shape of the door's dialect.
 
 A caller that closes its sending side before the answer is complete counts as gone, as it does for nginx.

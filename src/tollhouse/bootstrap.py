@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tollhouse.ports.log import Log
     from tollhouse.ports.secrets import SecretSource
     from tollhouse.ports.store import Store
-    from tollhouse.ports.transport import Credential, Transport
+    from tollhouse.ports.transport import Transport
     from tollhouse.runtime.feeder import Feeder
     from tollhouse.runtime.link import Boot
     from tollhouse.runtime.worker import Workshop
@@ -437,7 +437,8 @@ def assemble(boot: Boot) -> Workshop:
     from tollhouse.stages.account import Accountant  # noqa: PLC0415
     from tollhouse.stages.authenticate import Keyring  # noqa: PLC0415
     from tollhouse.stages.dispatch import Dispatcher  # noqa: PLC0415
-    from tollhouse.stages.translate import Workbench  # noqa: PLC0415
+    from tollhouse.stages.list_models import ModelBook  # noqa: PLC0415
+    from tollhouse.stages.translate import Workbench, find_way  # noqa: PLC0415
     from tollhouse.surface.http.connection import Limits  # noqa: PLC0415
     from tollhouse.surface.http.server import HttpServer  # noqa: PLC0415
 
@@ -464,6 +465,7 @@ def assemble(boot: Boot) -> Workshop:
     house = House(
         snapshot=snapshot,
         workbench=Workbench(plugins.dialects, MemoryRecall(clock), fetcher),
+        models=ModelBook(snapshot, plugins.dialects, find_way),
         keyring=Keyring(Secret(boot.pepper)),
         dispatcher=Dispatcher(transport, journal, clock, _bind(snapshot, transport, boot.secrets, clock)),
         accountant=Accountant(journal, [metrics], clock),
@@ -537,15 +539,16 @@ def _bind(
     snapshot: Snapshot, transport: Transport, secrets: Mapping[str, str], clock: SystemClock
 ) -> dict[str, Binding]:
     from tollhouse.adapters.credentials import opener_for  # noqa: PLC0415
+    from tollhouse.ports.transport import Credential  # noqa: PLC0415
     from tollhouse.stages.dispatch import Binding  # noqa: PLC0415
 
     bindings = {}
     for name, upstream in snapshot.providers.items():
-        credential: Credential | Opener | None = None
+        opener: Credential | Opener | None = None
         secret: Secret | None = None
         if upstream.credential is not None:
             secret = Secret(secrets[upstream.credential])
-            credential = opener_for(
+            opener = opener_for(
                 upstream.provider.auth,
                 secret,
                 upstream.origin,
@@ -555,7 +558,10 @@ def _bind(
                 egress=upstream.egress,
             )
         bindings[name] = Binding(
-            upstream, transport.bind(upstream.origin, credential, upstream.egress), secret
+            upstream,
+            transport.bind(upstream.origin, opener, upstream.egress),
+            secret,
+            None if isinstance(opener, Credential) else opener,
         )
     return bindings
 

@@ -27,6 +27,7 @@ from tollhouse.core.routing import Candidate, Deployment, Plan, Route
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.crossing import Crossing
 from tollhouse.ports.dialect import Ask, ClientCall, Dialect
+from tollhouse.ports.meter import Meter
 from tollhouse.ports.opened import Whole
 from tollhouse.ports.reply import CallerTooSlow, Reply
 from tollhouse.ports.request import Request
@@ -44,15 +45,17 @@ from tollhouse.stages.conversation import (
     Made,
     Memory,
     answer_of,
+    asked,
     foreign_provider,
     not_found,
     open_conversation,
 )
 from tollhouse.stages.deliver import answer_headers, deliver_live, deliver_ours, deliver_whole, error_headers
 from tollhouse.stages.dispatch import Dispatcher
-from tollhouse.stages.list_models import list_models
+from tollhouse.stages.list_models import Ask as ModelsAsk
+from tollhouse.stages.list_models import ModelBook, list_models
 from tollhouse.stages.route import passthrough_route, plan_route
-from tollhouse.stages.translate import Translator, Workbench, header_text, pass_through
+from tollhouse.stages.translate import Translator, Workbench, header_text, meter_of, pass_through
 from tollhouse.stages.translate.way import path_of
 
 _STORED: Final = frozenset(
@@ -96,6 +99,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
 
     snapshot: Snapshot
     workbench: Workbench
+    models: ModelBook
     keyring: Keyring
     dispatcher: Dispatcher
     accountant: Accountant
@@ -112,7 +116,8 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
         principal = _identify(house, door, request, passage)
         match door.operation:
             case Operation.LIST_MODELS:
-                body = list_models(house.snapshot, principal, request.path)
+                ask = ModelsAsk(path=request.path, query=request.query, dialect=door.dialect)
+                body = await list_models(house.models, principal, ask)
                 headers = answer_headers(passage, house.clock)
                 deliver_ours(body, reply, headers, passage, house.clock)
             case Operation.PASSTHROUGH:
@@ -320,7 +325,13 @@ async def _pass_through(
     upstream_request = pass_through(
         request.method, path, request.query, request.headers, body, binding.upstream
     )
-    await _pass_on(house, candidate, route, upstream_request, reply, passage)
+    meter = meter_of(
+        request.method, path, request.query, request.headers, body, binding.upstream, house.workbench.dialects
+    )
+    if meter is not None:
+        passage.model = meter.call.model
+        passage.is_stream = meter.call.is_stream
+    await _pass_on(house, candidate, route, upstream_request, reply, passage, meter=meter)
 
 
 async def _pass_on(
@@ -331,10 +342,16 @@ async def _pass_on(
     reply: Reply,
     passage: Passage,
     *more: tuple[bytes, bytes],
+    meter: Meter | None = None,
 ) -> bool:
     """Whether the upstream did what it was asked."""
     answer = await house.dispatcher.pass_on(
-        candidate, upstream_request, passage, route.timeouts, passage.accepted + route.timeouts.total_s
+        candidate,
+        upstream_request,
+        passage,
+        route.timeouts,
+        passage.accepted + route.timeouts.total_s,
+        meter,
     )
     headers = [*answer_headers(passage, house.clock), *more]
     if isinstance(answer, Whole):
@@ -367,7 +384,7 @@ async def _stored_response(
     passage.route = made.route if made is not None else None
     upstream = house.snapshot.providers[candidate.deployment.provider]
     path, query = _below(upstream, candidate, f"/{door.response}{_BELOW.get(door.operation, '')}")
-    query = "&".join(part for part in (query, request.query) if part)
+    query = "&".join([part for part in (query, *asked(request.query)) if part])
     upstream_request = pass_through(request.method, path, query, request.headers, body, upstream)
     is_done = await _pass_on(house, candidate, route, upstream_request, reply, passage, (_STATE, b"native"))
     if is_done and door.operation is Operation.DELETE_RESPONSE:

@@ -1,7 +1,8 @@
 """What the scripted models say: one course of answers per scenario, the same in every wire API.
 
 A scenario is named in the model's name (`claude-sonnet-4-5--loop`), so that the upstreams need no state: which turn it
-is they see in the conversation they are sent.
+is they see in the conversation they are sent. A number behind it (`loop.17`) makes a conversation of its own, with ids
+and signatures that no other has: what a house remembers of one is of no use to the next.
 """
 
 from __future__ import annotations
@@ -127,17 +128,18 @@ def result_text(name: str, arguments: dict[str, Any]) -> str:
 
 def play(scenario: str, turn: int) -> Answer | Refusal:
     """What the model says in its `turn`-th answer, from 0. Raises: KeyError for a scenario nobody wrote."""
-    if scenario.startswith("refuse-"):
-        return Refusal(scenario.removeprefix("refuse-"))
+    plot = scenario.partition(".")[0]
+    if plot.startswith("refuse-"):
+        return Refusal(plot.removeprefix("refuse-"))
 
     def call(index: int, name: str, **arguments: Any) -> Call:
-        return Call(f"call_{scenario.replace('-', '_')}_{turn}_{index}", name, arguments)
+        return Call(_call_id(scenario, turn, index), name, arguments)
 
     def answer(*parts: Part, finish: str = "stop", is_cut: bool = False) -> Answer:
         return Answer(scenario, turn, parts, finish, is_cut=is_cut)
 
     weather = call(0, "get_weather", city="Zürich", days=2)
-    match scenario:
+    match plot:
         case "text":
             return answer(Said('Grüße aus dem Haus: 你好 🙂, "so" \\ und\nso weiter.'))
         case "length":
@@ -168,6 +170,11 @@ def play(scenario: str, turn: int) -> Answer | Refusal:
     raise KeyError(scenario)
 
 
+def _call_id(scenario: str, turn: int, index: int) -> str:
+    """Of letters that all providers take."""
+    return f"call_{scenario.replace('-', '_').replace('.', '_')}_{turn}_{index}"
+
+
 LONG_TURNS: Final = 10
 
 
@@ -177,11 +184,11 @@ def _long(scenario: str, turn: int) -> Answer:
     if turn >= LONG_TURNS - 1:
         return Answer(scenario, turn, (thought, Said("Ten steps, all fine.")), "stop")
     calls = [
-        Call(f"call_long_{turn}_{index}", "get_weather", {"city": f"City {turn}", "days": index + 1})
+        Call(_call_id(scenario, turn, index), "get_weather", {"city": f"City {turn}", "days": index + 1})
         for index in range(2 if turn % 3 == 2 else 1)
     ]
     if turn % 5 == 4:
-        calls.append(Call(f"call_long_{turn}_9", "list_files", {}))
+        calls.append(Call(_call_id(scenario, turn, 9), "list_files", {}))
     said = (Said(f"Now city {turn}."),) if turn % 4 == 3 else ()
     return Answer(scenario, turn, (thought, *said, *calls), "tool")
 

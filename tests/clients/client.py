@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import select
+import queue
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +25,8 @@ KEY: Final = "sk-client-canary-Zp4vT9sWq2Lx8Nd6"
 
 
 class Client:
-    """One driver in one environment."""
+    """One driver in one environment. Jobs are numbered, and a driver that says anything but the answer to the job it
+    was given is stopped, so that no test ever gets the answer to another's job."""
 
     def __init__(
         self, command: list[str], name: str, log: Path, env: Mapping[str, str] | None = None
@@ -38,11 +41,24 @@ class Client:
                 stderr=errors,
                 env={**_clean_environment(), **(env or {})},
             )
+        self._jobs = 0
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        """Lines as they come; an empty one when there will be no more."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(b"")
 
     def do(self, base: str, model: str, *, scenario: str, stream: bool, **more: Any) -> dict[str, Any]:
         """One conversation: `turns`, and `error` or `not_offered` where there was one."""
         has_tools = scenario in ("tool", "parallel", "loop", "long")
+        self._jobs += 1
         job = {
+            "number": self._jobs,
             "base": base,
             "key": KEY,
             "model": model,
@@ -55,15 +71,24 @@ class Client:
             **more,
         }
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(job).encode() + b"\n")
-        self._process.stdin.flush()
-        if not select.select([self._process.stdout], [], [], PATIENCE_S)[0]:
+        try:
+            self._process.stdin.write(json.dumps(job).encode() + b"\n")
+            self._process.stdin.flush()
+            return self._answer()
+        except BaseException:  # whatever happened, what it says next is not for the next test
             self.stop()
-            raise AssertionError(f"{self.name} did not answer within {PATIENCE_S:g} s")
-        line = self._process.stdout.readline()
+            raise
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            line = self._lines.get(timeout=PATIENCE_S)
+        except queue.Empty:
+            raise AssertionError(f"{self.name} did not answer within {PATIENCE_S:g} s") from None
         assert line, f"{self.name} died: {self._log.read_text()[-3000:]}"
+        assert line.startswith(b"{"), f"{self.name} wrote what is no result: {line!r}"
         result: dict[str, Any] = json.loads(line)
+        number = result.pop("number", None)
+        assert number == self._jobs, f"{self.name} answered job {number}, not {self._jobs}"
         return result
 
     @property
@@ -71,8 +96,14 @@ class Client:
         return self._process.poll() is None
 
     def stop(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        with contextlib.suppress(OSError):  # a job that was never read
+            self._process.stdin.close()
+        self._listener.join()
+        self._process.stdout.close()
 
 
 def _clean_environment() -> dict[str, str]:
@@ -88,7 +119,6 @@ def _clean_environment() -> dict[str, str]:
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AI_SDK_LOG_WARNINGS": "false",
     }
 
 

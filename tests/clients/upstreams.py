@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import socket
 import sys
@@ -42,6 +43,7 @@ _SIGNED: Final[dict[str, Callable[[Asked, str, strict_upstreams.Losses], str | N
     "bedrock_converse": strict_upstreams.claude_fault,
     "gemini_generate": strict_upstreams.gemini_fault,
 }
+_NUMBERS: Final = itertools.count(1)
 _SLICE_BYTES: Final = 173
 """Streams are written in slices that respect neither frames nor letters."""
 
@@ -95,8 +97,8 @@ class Upstream:
         self.requests.clear()
 
     def model(self, scenario: str) -> str:
-        """The name under which its model plays a scenario."""
-        return f"{self.speech.MODEL}{MARK}{scenario}"
+        """The name under which its model plays a scenario, in a conversation that nobody has had before."""
+        return f"{self.speech.MODEL}{MARK}{scenario}.{next(_NUMBERS)}"
 
     # -- one request
 
@@ -196,7 +198,7 @@ def main() -> None:
     dialect, port = sys.argv[1], int(sys.argv[2])
     with Upstream(dialect, port) as upstream:
         print(
-            f"{upstream.url} speaks {dialect}; models {upstream.model('SCENARIO')}; its key is {PROVIDER_KEY}"
+            f"{upstream.url} speaks {dialect}; models {upstream.speech.MODEL}{MARK}SCENARIO; its key is {PROVIDER_KEY}"
         )
         told = 0
         while True:

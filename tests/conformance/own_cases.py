@@ -4,6 +4,10 @@ Recorded answer → house → the official SDK of each client dialect. What it s
 kind of finish, tokens) must be what the provider's own SDK sees in the recording. Where a provider has no SDK of its
 own, OpenAI's is what it tells people to use.
 
+Nothing is left out: of an answer with parts that other APIs cannot say, the rest is compared; what the provider's own
+SDK cannot read, the house must serve, or refuse with the provider's words or words of its own. Both are counted, and
+the few cases that cannot be right are in EXCEPTIONS, each with its reason, and printed.
+
 Runs in the environment of the newest SDKs: `make conformance`, or by hand as its README says.
 """
 
@@ -15,6 +19,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,22 +46,24 @@ class Source:
     dialect: str
     native: str
     """The method of Reader that reads the recording."""
-    path_end: str
+    path_ends: tuple[str, ...]
     settings: tuple[tuple[str, str], ...] = ()
 
 
 def _chat(api: str, *kinds: str, native: str = "openai_chat") -> Source:
-    return Source(api, (*kinds, "openai_compatible"), "openai_chat", native, "/chat/completions")
+    return Source(api, (*kinds, "openai_compatible"), "openai_chat", native, ("/chat/completions",))
 
 
 SOURCES: Final = (
-    Source("openai_responses", ("openai",), "openai_responses", "openai_responses", "/responses"),
+    Source("openai_responses", ("openai",), "openai_responses", "openai_responses", ("/responses",)),
     Source(
-        "bedrock_converse", ("bedrock",), "bedrock_converse", "bedrock_converse", "/converse",
+        "bedrock_converse", ("bedrock",), "bedrock_converse", "bedrock_converse", ("/converse", "/converse-stream"),
         (("region", "us-east-1"),),
     ),
-    Source("cohere", ("cohere",), "cohere_chat", "cohere_chat", "/v2/chat"),
-    Source("vertex_generate", ("gemini",), "gemini_generate", "gemini_generate", "enerateContent"),
+    Source("cohere", ("cohere",), "cohere_chat", "cohere_chat", ("/v2/chat",)),
+    Source("vertex_generate", ("gemini",), "gemini_generate", "gemini_generate",
+        (":generateContent", ":streamGenerateContent"),
+    ),
     _chat("mistral", "mistral", native="mistral_chat"),
     _chat("groq", "groq"),
     _chat("deepseek", "deepseek"),
@@ -77,11 +84,21 @@ SOURCES: Final = (
     _chat("heroku"),
     _chat("bedrock_mantle"),
     _chat("litellm_proxy"),
-    Source("xai_responses", ("openai",), "openai_responses", "openai_responses", "/responses"),
-    Source("deepseek_responses", ("openai",), "openai_responses", "openai_responses", "/responses"),
-    Source("lmstudio_responses", ("openai",), "openai_responses", "openai_responses", "/responses"),
-    Source("openrouter_responses", ("openai",), "openai_responses", "openai_responses", "/responses"),
+    Source("xai_responses", ("openai",), "openai_responses", "openai_responses", ("/responses",)),
+    Source("deepseek_responses", ("openai",), "openai_responses", "openai_responses", ("/responses",)),
+    Source("lmstudio_responses", ("openai",), "openai_responses", "openai_responses", ("/responses",)),
+    Source("openrouter_responses", ("openai",), "openai_responses", "openai_responses", ("/responses",)),
 )  # fmt: skip
+
+EXCEPTIONS: Final = {
+    ("gemini_generate", "openai_responses-cd0c77dfcfde-00"): (
+        "the recording's image was cut: it is no base64, and Gemini's SDK decodes what it is sent"
+    ),
+    ("anthropic_messages", "openai_responses-c0593abc6ad3-00"): (
+        "free text as a tool's input, which Anthropic's SDK takes for broken JSON; its clients cannot ask for such tools"
+    ),
+}
+"""Client and case: why it cannot be right."""
 
 
 @dataclass
@@ -91,7 +108,10 @@ class Section:
     name: str
     passed: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
-    left_out: collections.Counter[str] = field(default_factory=collections.Counter)
+    in_part: collections.Counter[str] = field(default_factory=collections.Counter)
+    """What was not compared in cases that otherwise were."""
+    named: list[tuple[str, str]] = field(default_factory=list)
+    """Exceptions that did not pass, with their reasons."""
     not_run: int = 0
 
 
@@ -187,17 +207,42 @@ class HouseOfCases:
 def verdict(expected: Result, got: Result) -> str:
     """What is wrong with what the client saw; empty where nothing is."""
     faults = []
-    if _joined(got.text) != _joined(expected.text):
-        faults.append(f"text {got.text[:80]!r} instead of {expected.text[:80]!r}")
-    if got.tools != expected.tools:
+    # Where an API has no media in answers, the house tells of them in Markdown.
+    text = _IMAGE.sub("", got.text) if expected.aside else got.text
+    if _joined(text) not in (_joined(expected.text), _joined(expected.also_text or expected.text)):
+        faults.append(f"text {text[:80]!r} instead of {expected.text[:80]!r}")
+    if got.tools != expected.tools and expected.has_all_tools:
         faults.append(f"calls {str(got.tools)[:200]} instead of {str(expected.tools)[:200]}")
-    if expected.finish != "other" and got.finish != expected.finish:
+    if expected.finish not in ("other", got.finish) and expected.has_all_tools:
         faults.append(f"finish {got.finish} instead of {expected.finish}")
     for name in ("input", "output", "cached"):
         right, told = getattr(expected, name), getattr(got, name)
         if right and not told & right:
             faults.append(f"{name} tokens {sorted(told)} instead of {sorted(right)}")
     return "; ".join(faults)
+
+
+def unread_verdict(
+    native: Exception, client: str, source: Source, reader: Reader, model: str, *, stream: bool
+) -> str:
+    """What the provider's own SDK cannot read is served all the same, or refused for a reason that is told."""
+    try:
+        reader.read(client, model, stream=stream)
+    except Raised as error:
+        return f"a defect: {error}" if "defect" in error.message else ""
+    except Unreadable as error:
+        own = str(native).partition(": ")[2][:60]
+        is_same = client == source.dialect or bool(own and _joined(own) in _joined(_plain_quotes(str(error))))
+        return "" if is_same else f"unreadable: {error}"
+    return ""
+
+
+_IMAGE: Final = re.compile(r"!\[image\]\(data:[^)]*\)")
+
+
+def _plain_quotes(text: str) -> str:
+    """Messages inside of printed Python values."""
+    return text.replace("\\'", "'").replace('\\"', '"')
 
 
 def _joined(text: str) -> str:
@@ -215,9 +260,7 @@ def error_verdict(record: dict[str, Any], client: str, reader: Reader, model: st
         if not is_same:
             return f"status {error.status} instead of {record['status']}"
         words = _words(record["response_body"])
-        if words and _joined(words)[:150] not in _joined(
-            error.message.replace("\\'", "'").replace('\\"', '"')
-        ):
+        if words and _joined(words)[:150] not in _joined(_plain_quotes(error.message)):
             return f"message {error.message[:150]!r} instead of {words[:150]!r}"
         return ""
     except Unreadable as error:
@@ -248,7 +291,7 @@ def run_source(
     cases = [
         record
         for record in records(folder, source.api)
-        if record["method"] == "POST" and source.path_end in record["path"] and is_answer(record)
+        if record["method"] == "POST" and record["path"].partition("?")[0].endswith(source.path_ends) and is_answer(record)
         and (not options.case or options.case == record["id"])
     ]  # fmt: skip
     cases.sort(key=lambda record: hashlib.sha256(record["id"].encode()).hexdigest())
@@ -284,30 +327,33 @@ def run_case(
     )
     name = record.get("model") or "model"
     model = f"{source.api}/{name}"
-    expected = None
+    expected, unread = None, None
     if record["status"] < 400:
         try:
             expected = native.read(source.native, name, stream=bool(record.get("stream")))
-        except (Unreadable, Raised):
-            for section in sections.values():
-                section.left_out["the provider's own SDK cannot read it"] += 1
-            return
-        if expected.left_out:
-            for section in sections.values():
-                section.left_out[expected.left_out] += 1
-            return
+        except (Unreadable, Raised) as error:
+            unread = error
+    streams = bool(record.get("stream"))
     for client, section in sections.items():
-        if expected is None:
+        if unread is not None:
+            section.in_part["the provider's own SDK cannot read it: served, or refused with a reason"] += 1
+            fault = unread_verdict(unread, client, source, through, model, stream=streams)
+        elif expected is None:
             fault = error_verdict(record, client, through, model, stream=is_stream)
         else:
+            if expected.aside:
+                section.in_part[expected.aside] += 1
             try:
-                fault = verdict(expected, through.read(client, model, stream=bool(record.get("stream"))))
+                fault = verdict(expected, through.read(client, model, stream=streams))
             except (Unreadable, Raised) as error:
                 fault = f"{type(error).__name__}: {str(error)[:300]}"
-        if fault:
-            section.failed.append((record["id"], fault))
-        else:
+        reason = EXCEPTIONS.get((client, record["id"]))
+        if not fault:
             section.passed += 1
+        elif reason:
+            section.named.append((record["id"], reason))
+        else:
+            section.failed.append((record["id"], fault))
 
 
 def show(text: str) -> None:
@@ -321,16 +367,24 @@ def report(sections: list[Section], problems: dict[str, str]) -> None:
     for section in sections:
         for case, fault in section.failed:
             print(f"FAILED {section.name} {case}: {fault}")
-    print(f"\n{'client > recorded API':42} {'passed':>7} {'cases':>7} {'left out':>9}")
+    print(f"\n{'client > recorded API':42} {'passed':>7} {'cases':>7} {'of these in part':>17} {'named':>6}")
     for section in sections:
-        cases = section.passed + len(section.failed)
+        cases = section.passed + len(section.failed) + len(section.named)
         late = f"  {section.not_run} not run: out of time" if section.not_run else ""
-        print(f"{section.name:42} {section.passed:7} {cases:7} {sum(section.left_out.values()):9}{late}")
+        print(
+            f"{section.name:42} {section.passed:7} {cases:7} {sum(section.in_part.values()):17} "
+            f"{len(section.named):6}{late}"
+        )
     passed = sum(section.passed for section in sections)
-    failed = sum(len(section.failed) for section in sections)
-    reasons = sum((section.left_out for section in sections), collections.Counter[str]())
-    print(f"{'all':42} {passed:7} {passed + failed:7} {sum(reasons.values()):9}")
-    print("left out:", dict(reasons.most_common()) or "nothing")
+    named = [(section.name, *one) for section in sections for one in section.named]
+    cases = passed + len(named) + sum(len(section.failed) for section in sections)
+    reasons = sum((section.in_part for section in sections), collections.Counter[str]())
+    share = f"  ({passed / cases:.2%})" if cases else ""
+    print(f"{'all':42} {passed:7} {cases:7} {sum(reasons.values()):17} {len(named):6}{share}")
+    for reason, count in reasons.most_common():
+        print(f"in part {count:5} x {reason}")
+    for name, case, reason in named:
+        print(f"NAMED {name} {case}: {reason}")
     for api, problem in problems.items():
         print(f"NOT OFFERED {api}: {problem}")
 
@@ -364,7 +418,8 @@ def main() -> int:
                 "pair": s.name,
                 "passed": s.passed,
                 "failed": s.failed,
-                "left_out": s.left_out,
+                "in_part": s.in_part,
+                "named": s.named,
                 "not_run": s.not_run,
             }
             for s in sections

@@ -47,8 +47,12 @@ class Result:
     input: set[int] = field(default_factory=set)
     output: set[int] = field(default_factory=set)
     cached: set[int] = field(default_factory=set)
-    left_out: str = ""
-    """Why no translation can be compared: several choices, the provider's own tools, media."""
+    aside: str = ""
+    """What of it is not compared, because other APIs cannot say it: the provider's own tools, media, more choices."""
+    has_all_tools: bool = True
+    """Whether `tools` are all there are; if not, calls and the kind of finish are not compared."""
+    also_text: str = ""
+    """What the text is as well, where a recording contradicts itself."""
 
 
 def arguments(text: Any) -> Any:
@@ -111,7 +115,7 @@ class Reader:
             status = _status_of(error)
             if status is not None and status >= 400:
                 raise Raised(status, str(error)) from error
-            raise Unreadable(f"{type(error).__name__}: {str(error)[:200]}") from error
+            raise Unreadable(f"{type(error).__name__}: {str(error)[:500]}") from error
 
     # -- one method per way to read
 
@@ -135,15 +139,14 @@ class Reader:
 
     def openai_responses(self, model: str, stream: bool) -> Result:
         final: Any = None
-        finals = 0
+        deltas = ""
         if stream:
-            deltas = ""
             for event in self.openai.responses.create(model=model, input="hi", store=False, stream=True):
                 if event.type == "response.output_text.delta":
                     deltas += event.delta
                 elif event.type in ("response.completed", "response.incomplete", "response.failed"):
                     final = event.response
-                    finals += 1
+                    break  # some recordings have several answers in a row
                 elif event.type == "error":
                     raise Unreadable(f"an error event: {event.message}")
             if final is None:
@@ -151,8 +154,7 @@ class Reader:
         else:
             final = self.openai.responses.create(model=model, input="hi", store=False)
         result = _responses(plain(final))
-        if finals > 1:
-            result.left_out = "several answers recorded as one stream"
+        result.also_text = deltas
         return result
 
     def anthropic_messages(self, model: str, stream: bool) -> Result:
@@ -177,7 +179,7 @@ class Reader:
                 case "thinking" | "redacted_thinking":
                     pass
                 case other:
-                    result.left_out = other
+                    result.aside = other
         result.finish = finish_class(message.get("stop_reason"), result.tools)
         usage = message["usage"]
         read, made = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
@@ -199,9 +201,10 @@ class Reader:
             usage.update(plain(chunk.usage_metadata) or {})
             if chunk.prompt_feedback and chunk.prompt_feedback.block_reason and not chunk.candidates:
                 word = "SAFETY"
-            if len(chunk.candidates or []) > 1:
-                result.left_out = "several candidates"
-            for candidate in (chunk.candidates or [])[:1]:
+            for candidate in chunk.candidates or []:
+                if candidate.index:
+                    result.aside = "more choices than one"
+                    continue
                 word = candidate.finish_reason.value if candidate.finish_reason else word
                 for part in (candidate.content.parts if candidate.content else None) or []:
                     if part.function_call:
@@ -209,7 +212,7 @@ class Reader:
                     elif part.text is not None:
                         result.text += "" if part.thought else part.text
                     else:
-                        result.left_out = "media or the provider's own tools"
+                        result.aside = "media or the provider's own tools"
         if word is None and not result.text and not result.tools:
             raise Unreadable("no candidates")
         result.finish = finish_class(word, result.tools)
@@ -296,10 +299,15 @@ class Reader:
                 result.text += block["text"]
             elif "toolUse" in block:
                 if block["toolUse"].get("type") == "server_tool_use":
-                    result.left_out = "the provider's own tools"
+                    result.aside = "the provider's own tools"
+                    continue
                 result.tools.append((block["toolUse"]["name"], arguments(block["toolUse"]["input"])))
+            elif "citationsContent" in block:
+                result.text += "".join(
+                    part.get("text") or "" for part in block["citationsContent"]["content"]
+                )
             elif "reasoningContent" not in block:
-                result.left_out = ", ".join(block)
+                result.aside = ", ".join(block)
         result.finish = finish_class(word, result.tools)
         if usage:
             read, made = usage.get("cacheReadInputTokens") or 0, usage.get("cacheWriteInputTokens") or 0
@@ -354,14 +362,14 @@ def _gather_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
 def _chat(choices: list[dict[str, Any]], usage: dict[str, Any] | None) -> Result:
     if not choices:
         raise Unreadable("no choices")
-    result = Result(left_out="several choices" if len(choices) > 1 else "")
+    result = Result(aside="more choices than one" if len(choices) > 1 else "")
     message = choices[0].get("message") or {}
     content = message.get("content") or ""
     if isinstance(content, list):
         content = "".join(part.get("text") or "" for part in content)
     result.text = content + (message.get("refusal") or "")
     if message.get("audio") or message.get("images"):
-        result.left_out = "media"
+        result.aside = "media"
     for call in message.get("tool_calls") or []:
         if call.get("function"):
             result.tools.append((call["function"]["name"], arguments(call["function"].get("arguments"))))
@@ -376,7 +384,9 @@ def _chat(choices: list[dict[str, Any]], usage: dict[str, Any] | None) -> Result
             result.output = {completion + reasoning}  # xAI counts reasoning beside the completion
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
         if isinstance(usage.get("total_tokens"), int):
-            result.input.add(usage["total_tokens"] - max(result.output))  # Mistral's audio stands in the total only
+            result.input.add(
+                usage["total_tokens"] - max(result.output)
+            )  # Mistral's audio stands in the total only
         if (cached or 0) > prompt:
             result.input.add(prompt + cached)  # Grok at Azure counts what was cached beside the prompt
         others = {
@@ -391,9 +401,9 @@ def _chat(choices: list[dict[str, Any]], usage: dict[str, Any] | None) -> Result
 def _responses(response: dict[str, Any]) -> Result:
     if "output" not in response:
         raise Unreadable("no output")
-    result = Result()
     if response.get("status") in ("queued", "in_progress"):
-        result.left_out = "an answer in the background, not finished"
+        raise Unreadable("an answer in the background, not finished")
+    result = Result()
     for item in response["output"]:
         match item["type"]:
             case "message":
@@ -403,11 +413,12 @@ def _responses(response: dict[str, Any]) -> Result:
             case "function_call":
                 result.tools.append((item["name"], arguments(item["arguments"])))
             case "custom_tool_call":
-                result.left_out = "a custom tool's call, which a plain client did not ask for"
+                result.aside = "a custom tool's call, which a plain client did not ask for"
+                result.has_all_tools = False
             case "reasoning":
                 pass
             case other:
-                result.left_out = other
+                result.aside = other
     reason = (response.get("incomplete_details") or {}).get("reason")
     result.finish = finish_class(reason or response.get("status"), result.tools)
     if usage := response.get("usage"):

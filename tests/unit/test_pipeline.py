@@ -34,6 +34,8 @@ from tollhouse.ports.transport import (
 from tollhouse.stages.account import Accountant
 from tollhouse.stages.authenticate import Keyring, key_digest, pepper_of
 from tollhouse.stages.dispatch import Binding, Dispatcher
+from tollhouse.stages.list_models import ModelBook
+from tollhouse.stages.translate import find_way
 from tollhouse.testing import FakeClock
 from workbench import workbench
 
@@ -141,6 +143,7 @@ class World:
         return House(
             snapshot=snapshot,
             workbench=workbench(plugins.dialects, clock),
+            models=ModelBook(snapshot, plugins.dialects, find_way),
             keyring=keyring,
             dispatcher=Dispatcher(self, self, clock, bindings),  # type: ignore[arg-type]
             accountant=Accountant(self, [self], clock),  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ _HOSTED_KIND: Final = "mock"
 _NOT_STARTED: Final = BaseUrl(Origin("http", "127.0.0.1", 0), "")
 _PASSTHROUGH: Final = "passthrough/"
 """Begins what a key's globs must cover to reach a provider's own paths; no route may look like it."""
+_NANO: Final = 1_000_000_000
 _SQLITE: Final = "sqlite:///"
 _NO_URLS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -260,6 +261,15 @@ def _deployment(written: tree.Deployment) -> routing.Deployment:
         weight=written.weight,
         dialect=written.dialect,
         max_output_tokens=written.max_output_tokens,
+        context_window_tokens=written.context_window_tokens,
+        price=_price(written.price) if written.price is not None else None,
+    )
+
+
+def _price(written: tree.Price) -> routing.Price:
+    return routing.Price(
+        input_per_million_nanousd=round(written.input_per_million_usd * _NANO),
+        output_per_million_nanousd=round(written.output_per_million_usd * _NANO),
     )
 
 

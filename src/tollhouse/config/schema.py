@@ -38,6 +38,10 @@ routes:
     deployments:
       - {provider: openai, model: gpt-4o-2024-08-06, weight: 3}
       - {provider: openai-eu, model: gpt-4o-2024-08-06, dialect: openai_chat, max_output_tokens: 16384}
+      - provider: azure
+        model: gpt-4o
+        context_window_tokens: 128000
+        price: {input_per_million_usd: 2.5, output_per_million_usd: 10}
     strategy: weighted
     retry: {max_attempts: 3, replay: until_headers}
     timeouts: {connect_s: 3, tls_s: 5, first_header_s: 60, first_token_s: 60, idle_s: 60, total_s: 600}
@@ -159,10 +163,12 @@ def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:
 def _default_words(field: inspect.Field) -> str:
     if field.required:
         return "required"
+    if field.default is None:
+        return "none"
     if isinstance(_bare(field.type), inspect.StructType):
         return "the defaults below"
     default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-    if default in (None, (), {}):
+    if default in ((), {}):
         return "none"
     return f"`{_written(default)}`"
 

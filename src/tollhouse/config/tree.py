@@ -93,6 +93,7 @@ Network = Annotated[
     str, Meta(max_length=64, extra={"check": parse_network, "expected": "a network such as 10.0.0.0/8"})
 ]
 Tokens = Annotated[int, Meta(ge=1, le=100_000_000)]
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 Dialects = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
 
 
@@ -222,6 +223,17 @@ class Fetch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 15.0
 
 
+class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a deployment's tokens cost, in place of what the built-in table of models says."""
+
+    input_per_million_usd: Annotated[
+        Dollars, Meta(description="A million tokens of input, in USD; 0 where they cost nothing.")
+    ]
+    output_per_million_usd: Annotated[
+        Dollars, Meta(description="A million tokens of output, in USD; 0 where they cost nothing.")
+    ]
+
+
 class Deployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model at one provider that a route may lead to."""
 
@@ -253,6 +265,17 @@ class Deployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="How long an answer may be, in tokens: sent where the wire API demands a limit and the caller "
             "named none.",
         ),
+    ] = None
+    context_window_tokens: Annotated[
+        Tokens | None,
+        Meta(
+            description="How much fits into the model's context, in tokens, in place of what the built-in table of "
+            "models says. Shown at `/v1/models`.",
+        ),
+    ] = None
+    price: Annotated[
+        Price | None,
+        Meta(description="What its tokens cost. Shown at `/v1/models`; no costs are reckoned yet."),
     ] = None
 
 

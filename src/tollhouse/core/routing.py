@@ -50,6 +50,15 @@ class UnknownParameters(StrEnum):
     """The call is refused before anything is spent."""
 
 
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What a million tokens cost, in nano-USD. None is not known, which is never nothing."""
+
+    input_per_million_nanousd: int | None = None
+    output_per_million_nanousd: int | None = None
+    cache_read_per_million_nanousd: int | None = None
+    cache_write_per_million_nanousd: int | None = None
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One callable thing: a model at a provider, under a credential."""
 
@@ -63,6 +72,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str | None = None
     """The wire API to call it by, where several would do and the first is not wanted."""
     max_output_tokens: int | None = None
+    context_window_tokens: int | None = None
+    """Input and output together, where the operator knows better than the table of models."""
+    price: Price | None = None
+    """The same for what it costs."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,5 +29,8 @@ class Opener(Protocol):
         Raises: TransportError, always of phase `not_sent`, where there is nothing to open the provider with.
         """
 
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret text that is in use now or was until lately: an upstream may repeat it, nobody may read it."""
+
     def refused(self) -> None:
         """The upstream answered 401 to what the headers opened: they may no longer be good."""

@@ -105,11 +105,9 @@ class StreamKind(msgspec.Struct, frozen=True, kw_only=True):
 
     content_type: bytes
     """Without parameters."""
-    accept: bytes
-    """What is written into `accept` when one is asked for."""
 
 
-EVENTS = StreamKind(content_type=b"text/event-stream", accept=b"text/event-stream")
+EVENTS = StreamKind(content_type=b"text/event-stream")
 
 
 @runtime_checkable

@@ -18,12 +18,12 @@ def run(job: Job) -> list[Turn]:
         job["turns"].append(done)
         if not done["tools"] or len(job["turns"]) >= job["limit"]:
             return job["turns"]
-        contents.append(types.Content(role="model", parts=parts))
+        contents.append(types.Content(role="model", parts=parts if job["keep"] else said(parts)))
         answers = []
         for call in done["tools"]:
             held = {"result": result_text(call["name"], call["args"])}
             response = types.FunctionResponse(name=call["name"], response=held)
-            if call["id"] is not None:
+            if call["id"] is not None and job["keep"]:
                 response.id = call["id"]
             answers.append(types.Part(function_response=response))
         contents.append(types.Content(role="user", parts=answers))
@@ -106,6 +106,18 @@ def read(chunks: list[Any]) -> tuple[Turn, list[Any]]:
         signatures=sum(bool(getattr(part, "thought_signature", None)) for part in parts),
     )
     return done, parts
+
+
+def said(parts: list[Any]) -> list[Any]:
+    """What programs send back that build their contents themselves: no thoughts, no signatures, no ids."""
+    kept = []
+    for part in parts:
+        if part.function_call:
+            call = types.FunctionCall(name=part.function_call.name, args=part.function_call.args)
+            kept.append(types.Part(function_call=call))
+        elif part.text and not part.thought:
+            kept.append(types.Part(text=part.text))
+    return kept
 
 
 def output_of(usage: Any) -> int:

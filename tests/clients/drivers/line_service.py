@@ -31,8 +31,8 @@ def serve(run: Callable[[Job], list[Turn]]) -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for line in sys.stdin:
-        result: dict[str, Any] = {"turns": []}
         job = json.loads(line)
+        result: dict[str, Any] = {"number": job.get("number"), "turns": []}
         job["turns"] = result["turns"]
         try:
             run(job)

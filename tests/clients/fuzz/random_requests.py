@@ -26,6 +26,11 @@ import typing_extensions
 from pydantic import BaseModel
 
 DEEPEST = 7
+NEEDED = {
+    "FunctionDeclaration": ("name",), "FunctionResponseBlob": ("mime_type", "data"),
+    "FunctionResponseFileData": ("mime_type", "file_uri"), "FunctionResponsePart": ("inline_data",),
+}  # fmt: skip
+"""What the types leave open and the API does not."""
 
 
 class Maker:
@@ -55,24 +60,35 @@ class Maker:
         if origin in (list, collections.abc.Iterable, collections.abc.Sequence, tuple):
             least = 0 if depth > 3 else 1
             inner = typing.get_args(kind)[0]
-            return [self.make(inner, name, depth + 1) for _ in range(self.chance.randint(least, 4 if depth < 2 else 2))]
+            return [
+                self.make(inner, name, depth + 1)
+                for _ in range(self.chance.randint(least, 4 if depth < 2 else 2))
+            ]
         if origin in (dict, collections.abc.Mapping) or kind is dict:
             return self._mapping(kind, name, depth)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return self._model(kind, depth)
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
-            return self.chance.choice([member.value for member in kind if "UNSPECIFIED" not in str(member.value)])
+            return self.chance.choice(
+                [member.value for member in kind if "UNSPECIFIED" not in str(member.value)]
+            )
+        if name in ("parameters_json_schema", "response_json_schema"):
+            return self._mapping(dict, name, depth)
         return self._plain(kind, name)
 
     def _one_of(self, kinds: tuple[Any, ...], name: str, depth: int) -> Any:
         kinds = tuple([kind for kind in kinds if kind is not type(None) and "Omit" not in str(kind)])
         plain = [kind for kind in kinds if bare(kind) in (str, int, float, bool)]
+        if name == "data" and str in kinds:
+            return self._text(name)
         if depth >= DEEPEST and plain:
             kinds = tuple(plain)
         return self.make(self.chance.choice(kinds), name, depth)
 
     def _typed_dict(self, kind: Any, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
+        if kind.__name__ == "FileFile":
+            return {"file_id": self.word(), "filename": self.word()}
         for member, wanted in hints(kind).items():
             needed = is_needed(kind, member, wanted)
             if not needed and (depth >= DEEPEST or self.chance.random() > self._eager):
@@ -82,11 +98,15 @@ class Maker:
 
     def _model(self, kind: type[BaseModel], depth: int) -> dict[str, Any]:
         if kind.__name__ == "Schema":
-            return {"type": "OBJECT", "properties": {self.word(): {"type": "STRING", "description": self.word()}}}
+            return {
+                "type": "OBJECT",
+                "properties": {self.word(): {"type": "STRING", "description": self.word()}},
+            }
         made: dict[str, Any] = {}
+        needed = NEEDED.get(kind.__name__, ())
         for member, field in kind.model_fields.items():
             is_left_out = depth >= DEEPEST or self.chance.random() > max(self._eager, 0.15)
-            if is_left_out and not field.is_required():
+            if is_left_out and not field.is_required() and member not in needed:
                 continue
             made[field.alias or member] = self.make(field.annotation, member, depth + 1)
         return made
@@ -104,11 +124,13 @@ class Maker:
             return {str(self.number()): self.chance.randint(-90, 90)}
         return {self.word(): self.make(inner, name, depth + 1) for _ in range(self.chance.randint(1, 2))}
 
-    def _plain(self, kind: Any, name: str) -> Any:  # noqa: PLR0911 - one line a kind
+    def _plain(self, kind: Any, name: str) -> Any:
         if kind is bool:
             return self.chance.random() < 0.5
         if kind is int:
             return self._integer(name)
+        if kind is float and name == "top_k":
+            return self.number()
         if kind is float:
             return round(self.chance.uniform(0.02, 0.98), 4)
         if kind is str:
@@ -133,6 +155,8 @@ class Maker:
             if name != "url" and self.chance.random() < 0.4:
                 return f"data:image/png;base64,{data}"
             return f"https://x.test/{word}.png"
+        if name == "response_modalities":
+            return self.chance.choice(["TEXT", "IMAGE", "AUDIO"])
         if name in ("file_data",):
             return f"data:application/pdf;base64,{data}"
         if name in ("data", "signature", "encrypted_content"):
@@ -185,7 +209,10 @@ def with_real_choice(maker: Maker, body: dict[str, Any]) -> None:
     names = [name for tool in body.get("tools", []) if (name := name_of(tool))]
     if not isinstance(choice, dict):
         return
-    places = [choice, *[choice[m] for m in ("function", "custom", "allowed_tools") if isinstance(choice.get(m), dict)]]
+    places = [
+        choice,
+        *[choice[m] for m in ("function", "custom", "allowed_tools") if isinstance(choice.get(m), dict)],
+    ]
     if "name" in str(places) or "tools" in str(places):
         if not names:
             del body["tool_choice"]
@@ -227,6 +254,7 @@ def openai_responses(maker: Maker) -> dict[str, Any]:
 
     body = maker.make(ResponseCreateParamsNonStreaming)
     with_real_choice(maker, body)
+    body["model"] = maker.word()
     if isinstance(body.get("input"), list):
         items: list[dict[str, Any]] = [{"role": "user", "content": maker.word()}]
         for item in body["input"]:
@@ -312,7 +340,12 @@ def gemini_generate(maker: Maker) -> dict[str, Any]:
             configured["responseJsonSchema"] = maker.make(dict, "response_json_schema")
     body["generationConfig"] = configured
     config = body.get("toolConfig", {}).get("functionCallingConfig", {})
-    declared = [f["name"] for tool in body.get("tools", []) for f in tool.get("functionDeclarations", []) if "name" in f]
+    declared = [
+        f["name"]
+        for tool in body.get("tools", [])
+        for f in tool.get("functionDeclarations", [])
+        if "name" in f
+    ]
     if "allowedFunctionNames" in config:
         config["allowedFunctionNames"] = declared[:1]
     contents: list[dict[str, Any]] = [{"role": "user", "parts": [{"text": maker.word()}]}]
@@ -322,7 +355,13 @@ def gemini_generate(maker: Maker) -> dict[str, Any]:
             contents.append({"role": "user", "parts": parts})
             continue
         called = [
-            {"functionCall": {"id": maker.word(), "name": maker.word(), "args": {maker.word(): maker.number()}}}
+            {
+                "functionCall": {
+                    "id": maker.word(),
+                    "name": maker.word(),
+                    "args": {maker.word(): maker.number()},
+                }
+            }
             for _ in range(maker.chance.choice([0, 0, 1, 2]))
         ]
         contents.append({"role": "model", "parts": [*parts, *called]})
@@ -353,7 +392,11 @@ def _gemini_part(maker: Maker, types: Any) -> dict[str, Any]:
         if name == "inline_data":
             value = {"mimeType": maker.make(str, "mime_type"), "data": maker.make(bytes), **value}
         if name == "file_data":
-            value = {"mimeType": maker.make(str, "mime_type"), "fileUri": maker.make(str, "file_uri"), **value}
+            value = {
+                "mimeType": maker.make(str, "mime_type"),
+                "fileUri": maker.make(str, "file_uri"),
+                **value,
+            }
         part[field.alias or name] = value
     return part
 

@@ -10,6 +10,10 @@ import { createOpenAI } from "@ai-sdk/openai";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 
+// Standard output is for results alone: what SDKs print goes to standard error.
+const tell = process.stdout.write.bind(process.stdout);
+process.stdout.write = process.stderr.write.bind(process.stderr);
+
 const FINISH = {
   stop: "stop", end_turn: "stop", completed: "stop", length: "length", max_tokens: "length", incomplete: "length",
   tool_calls: "tool", tool_use: "tool", "tool-calls": "tool",
@@ -161,11 +165,11 @@ function describe(error) {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = { ...JSON.parse(line), turns: [] };
-  const result = { turns: job.turns };
+  const result = { number: job.number, turns: job.turns };
   try {
     await (RUNS[job.via] ?? aiSdk)(job);
   } catch (error) {
     result.error = describe(error);
   }
-  process.stdout.write(`${JSON.stringify(result)}\n`);
+  tell(`${JSON.stringify(result)}\n`);
 }

@@ -20,6 +20,8 @@ from tollhouse.plugins import load_plugins
 from tollhouse.stages.account import Accountant
 from tollhouse.stages.authenticate import Keyring, key_digest
 from tollhouse.stages.dispatch import Dispatcher
+from tollhouse.stages.list_models import ModelBook
+from tollhouse.stages.translate import find_way
 from tollhouse.surface.http.limits import Limits
 from tollhouse.surface.http.server import HttpServer
 from tollhouse.testing import FakeClock
@@ -57,6 +59,7 @@ def house(book: Book, *, with_keys: bool = True) -> House:
     """One route, one key that may use everything, and nobody upstream."""
     plugins = load_plugins()
     clock = FakeClock()
+    snapshot = compile_config(load(CONFIG), plugins.providers)
     keyring = Keyring(PEPPER)
     if with_keys:
         keyring.learn([VirtualKey(id="k", name="k", digest=key_digest(PEPPER, KEY), routes=("*",))])
@@ -66,8 +69,9 @@ def house(book: Book, *, with_keys: bool = True) -> House:
         raise AssertionError(f"a defect in {request_id}") from defect
 
     return House(
-        snapshot=compile_config(load(CONFIG), plugins.providers),
+        snapshot=snapshot,
         workbench=workbench(plugins.dialects, clock),
+        models=ModelBook(snapshot, plugins.dialects, find_way),
         keyring=keyring,
         dispatcher=Dispatcher(cast("Any", None), book, clock, {}),
         accountant=Accountant(book, [], clock),

@@ -35,6 +35,9 @@ class Counting:
             raise self.error
         return self.added or ((b"authorization", b"Signed %d" % len(self.seen)), (b"x-date", b"today"))
 
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
     def refused(self) -> None:
         self.refusals += 1
 

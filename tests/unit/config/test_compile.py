@@ -13,7 +13,7 @@ from tollhouse.config.load import load
 from tollhouse.config.snapshot import Snapshot
 from tollhouse.core.operation import Operation
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem, Severity
-from tollhouse.core.routing import Deployment, Replay, Strategy
+from tollhouse.core.routing import Deployment, Price, Replay, Strategy
 from tollhouse.ports.provider import Endpoint, Provider
 from tollhouse.ports.transport import Egress, Origin
 
@@ -333,3 +333,35 @@ def test_compiling_needs_no_yaml() -> None:
         "sys.exit('yaml' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_what_the_operator_knows_of_a_model_is_compiled() -> None:
+    (deployment,) = (
+        compiled(
+            """
+providers: {m: {kind: mock}}
+routes:
+  r:
+    deployments:
+      - provider: m
+        model: a
+        context_window_tokens: 8192
+        price: {input_per_million_usd: 0.035, output_per_million_usd: 0}
+"""
+        )
+        .routes["r"]
+        .deployments
+    )
+    assert deployment.context_window_tokens == 8192
+    assert deployment.price == Price(input_per_million_nanousd=35_000_000, output_per_million_nanousd=0)
+
+
+@pytest.mark.parametrize(
+    "price", ["{input_per_million_usd: 1}", "{input_per_million_usd: -1, output_per_million_usd: 1}", "1"]
+)
+def test_price_that_is_none_is_refused(price: str) -> None:
+    with pytest.raises(ConfigInvalid):
+        compiled(
+            "providers: {m: {kind: mock}}\n"
+            f"routes: {{r: {{deployments: [{{provider: m, model: a, price: {price}}}]}}}}"
+        )

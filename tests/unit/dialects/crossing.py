@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tollhouse.core.errors import GatewayError
 from tollhouse.core.operation import Operation
 from tollhouse.core.request import ModelRequest
 from tollhouse.plugins import load_plugins
@@ -42,12 +43,18 @@ def call_of(name: str, body: bytes, *, stream: bool = False) -> ClientCall:
             body=body,
             path_model=MODEL if in_path else None,
             path_stream=stream if in_path else None,
+            query="alt=sse" if stream and name == "gemini_generate" else "",
         )
     )
 
 
 def read(name: str, body: bytes) -> tuple[ModelRequest, tuple[str, ...]]:
     return faces_of(name).read_request(call_of(name, body))
+
+
+def assert_told_to_caller(error: GatewayError, about: object) -> None:
+    """Whatever is sent, what is refused is refused as the caller's fault."""
+    assert 400 <= error.status < 500, f"{error!r} for {about}"
 
 
 def plain_call(name: str, *, stream: bool = True) -> ClientCall:

@@ -72,6 +72,10 @@ class EntraOpener:
         """See ports.credential."""
         return (await self._tokens.header(deadline),)
 
+    def secrets(self) -> tuple[str, ...]:
+        """See ports.credential."""
+        return (*self._tokens.texts(), self._client_secret.reveal())
+
     def refused(self) -> None:
         """See ports.credential."""
         self._tokens.doubt()

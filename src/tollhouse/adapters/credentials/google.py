@@ -77,6 +77,10 @@ class GoogleServiceAccountOpener:
         """See ports.credential."""
         return (await self._tokens.header(deadline),)
 
+    def secrets(self) -> tuple[str, ...]:
+        """See ports.credential."""
+        return (*self._tokens.texts(), self._private_key.reveal())
+
     def refused(self) -> None:
         """See ports.credential."""
         self._tokens.doubt()

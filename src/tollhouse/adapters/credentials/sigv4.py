@@ -57,6 +57,11 @@ class SigV4Opener:
             return await asyncio.to_thread(self._sign, request)
         return self._sign(request)
 
+    def secrets(self) -> tuple[str, ...]:
+        """See ports.credential. The key's id too: it names the house's account."""
+        token = self._session_token
+        return (self._access_key, self._secret_key.reveal(), *([token.reveal()] if token is not None else []))
+
     def refused(self) -> None:
         """See ports.credential. Each signature is used once as it is."""
 

@@ -21,6 +21,7 @@ _MINT_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
 _DOUBTED_AFTER_S: Final = 60.0
+_BEARER: Final = "Bearer "
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,8 @@ class BearerTokens:
         self._clock = clock
         self._place = place
         self._held: _Held | None = None
+        self._before: _Held | None = None
+        """What was held until lately: answers to what it opened may still be on their way."""
         self._minting: asyncio.Task[None] | None = None
         self._why = ""
         self._pause_s = 0.0
@@ -73,6 +76,11 @@ class BearerTokens:
         elif now >= held.renew_from:
             self._begin(now)
         return b"authorization", held.header.reveal().encode("ascii")
+
+    def texts(self) -> tuple[str, ...]:
+        """The tokens that upstreams have seen lately, without their `Bearer`."""
+        held = [each for each in (self._held, self._before) if each is not None]
+        return tuple([each.header.reveal().removeprefix(_BEARER) for each in held])
 
     def doubt(self) -> None:
         """The token was refused: another one is minted, unless it is so new that another would fare no better. Until
@@ -123,8 +131,9 @@ class BearerTokens:
             self._pause_s = 0.0
             life = token.lifetime_s
             end = now + life  # counted from before it was asked for: never later than its true end
+            self._before = self._held
             self._held = _Held(
-                header=Secret(f"Bearer {token.value.reveal()}"),
+                header=Secret(_BEARER + token.value.reveal()),
                 since=self._clock.monotonic(),
                 renew_from=end - min(_RENEW_BEFORE_S, life / 2),
                 usable_until=end - min(_MARGIN_S, life / 10),

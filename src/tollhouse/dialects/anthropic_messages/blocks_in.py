@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tollhouse.core.content import Citation, Opaque, Part, Signature, Text, Thinking, ToolCall
+from tollhouse.dialects.ground_family.loose_json import json_text
 from tollhouse.dialects.ground_family.refusals import not_an_answer
 
-from .json_text import text_of
 from .marks import citation_of
 from .vocabulary import ISSUER, NAME
 
@@ -66,6 +66,6 @@ def arguments_in(value: object) -> str:
     if not isinstance(value, dict) or not value:
         return ""
     try:
-        return text_of(value)
+        return json_text(value)
     except RecursionError:
         raise not_an_answer("sent the arguments of a tool call nested too deeply") from None

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tollhouse.core.content import Citation, Media, Opaque, Part, Refusal, Signature, Text, Thinking, ToolCall
+from tollhouse.dialects.ground_family.call_input import input_of
 
-from .json_text import input_of
 from .marks import citation_out, hidden_out, is_hidden, signature_out
 from .vocabulary import NAME
 
@@ -45,7 +45,7 @@ def blocks_of(part: Part, ids: CallIds) -> Iterator[dict[str, Any]]:
                 signature = signature_out(part.signature) if part.signature is not None else ""
                 yield {"type": "thinking", "thinking": part.text, "signature": signature}
         case ToolCall():
-            yield call_head(part, ids) | {"input": input_of(part.arguments)}
+            yield call_head(part, ids) | {"input": input_of(part)}
         case Opaque():
             if part.dialect == NAME:
                 yield part.value

@@ -16,9 +16,9 @@ import msgspec
 from tollhouse.core.content import Message, Part, Role, Text, Thinking, ToolCall, ToolResult
 from tollhouse.core.errors import GatewayError, invalid_request
 from tollhouse.core.request import Field, ModelRequest
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 
-from .losses import Losses
 from .parts_out import PartsWriter
 
 _OPENING: Final = "."

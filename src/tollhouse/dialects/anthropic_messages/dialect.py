@@ -6,6 +6,7 @@ from typing import Final
 
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.operation import Operation
+from tollhouse.dialects.ground_family.asks import with_model
 from tollhouse.ports.dialect import EVENTS, Ask, ClientCall, Reading, StreamKind, StreamTap
 from tollhouse.ports.translation import ChatFaces, CountFaces, EmbeddingFaces, RerankFaces
 
@@ -33,7 +34,7 @@ class MessagesDialect:
         return asks.read(ask)
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:  # noqa: ARG002 - it always comes
-        return asks.forward(call, model)
+        return with_model(call, model)
 
     def tap_unary(self, body: bytes, operation: Operation) -> Reading:
         return read_answer(body, operation)

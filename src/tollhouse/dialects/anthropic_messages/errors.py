@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from tollhouse.core.errors import ErrorKind, GatewayError, error_document
 from tollhouse.dialects.ground_family import refusals
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
 from tollhouse.dialects.ground_family.overflow import ANTHROPIC, told
-
-from .json_text import encoded
 
 _STATUS_BY_TYPE: Final = {
     "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
@@ -35,7 +34,7 @@ def error_body(error: GatewayError, request_id: str) -> bytes:
     inner: dict[str, Any] = {"type": type_of(error), "message": told(error, ANTHROPIC)}
     inner |= {name: value for name, value in ours.items() if name not in inner}
     inner["details"] = {"error_code": error.kind.value}
-    return encoded({"type": "error", "error": inner, "request_id": request_id})
+    return encode_loosely({"type": "error", "error": inner, "request_id": request_id})
 
 
 def error_frame(error: GatewayError, request_id: str) -> bytes:

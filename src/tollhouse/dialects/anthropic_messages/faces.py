@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from tollhouse.core.request import Field, ModelRequest
 from tollhouse.core.response import ModelResponse
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
 from tollhouse.ports.dialect import ClientCall
 from tollhouse.ports.provider import Traits
 from tollhouse.ports.translation import EventReader, EventWriter, Scene, Written
 
 from . import request_in, request_out, response_in, response_out
-from .json_text import encoded
 from .stream_in import MessagesReader
 from .stream_out import MessagesWriter
 from .vocabulary import WORDS
@@ -48,7 +48,7 @@ class MessagesCounting:
         return request_in.read_request(call)
 
     def write_count(self, input_tokens: int, call: ClientCall) -> bytes:  # noqa: ARG002
-        return encoded({"input_tokens": input_tokens})
+        return encode_loosely({"input_tokens": input_tokens})
 
     def write_request(self, request: ModelRequest, traits: Traits) -> Written:
         return request_out.write_count_request(request, traits)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from tollhouse.core.content import Media, MediaKind
 from tollhouse.core.request import Field
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 
-from .losses import Losses
 from .marks import mark_out
 
 _PICTURES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -29,7 +29,7 @@ _FILE_ID: Final = "file_"
 
 def media_out(media: Media, traits: Traits, losses: Losses) -> dict[str, Any] | None:
     """The block of a file; None where there is no way to send it, which is then declared."""
-    if losses.refuses(Field.MEDIA):
+    if not losses.takes(Field.MEDIA):
         return None
     if media.detail not in (None, "auto"):
         losses.add(Field.IMAGE_DETAIL)
@@ -47,7 +47,7 @@ def media_out(media: Media, traits: Traits, losses: Losses) -> dict[str, Any] | 
         losses.add(Field.MEDIA_NAMES)
     if media.kind is MediaKind.DOCUMENT:
         block |= _about(media, losses)
-    if media.cache is not None and not losses.refuses(Field.CACHE_MARKS):
+    if media.cache is not None and losses.takes(Field.CACHE_MARKS):
         block["cache_control"] = mark_out(media.cache)
     return block
 
@@ -59,7 +59,7 @@ def _about(media: Media, losses: Losses) -> dict[str, Any]:
         about["title"] = media.name
     if media.context:
         about["context"] = media.context
-    if media.is_cited and not losses.refuses(Field.CITATIONS):
+    if media.is_cited and losses.takes(Field.CITATIONS):
         about["citations"] = {"enabled": True}
     return about
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tollhouse.core.seal import unseal
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
-
-from .json_text import encoded
+from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely, encode_loosely
 
 _PLACES: Final = {"thinking": "signature", "redacted_thinking": "data"}
 
@@ -28,7 +26,7 @@ def mend(body: bytes, issuer: str) -> bytes:
     request["messages"] = [message for message in mended if message is not None]
     if _must_not_think(request):
         del request["thinking"]
-    return encoded(request)
+    return encode_loosely(request)
 
 
 def _message(message: Any, issuer: str) -> Any:

@@ -16,9 +16,9 @@ from tollhouse.core.content import (
     ToolResult,
 )
 from tollhouse.core.seal import unseal
+from tollhouse.dialects.ground_family.loose_json import json_text
 from tollhouse.wire.json_fields import Fields, WrongType
 
-from .json_text import text_of
 from .marks import citation_of, signature_of, take_mark
 from .media_in import read_document, read_image, read_search_result
 from .vocabulary import NAME
@@ -80,7 +80,7 @@ def _call(block: Fields) -> ToolCall:
     return ToolCall(
         id=block.need_text("id"),
         name=block.need_text("name"),
-        arguments=text_of(block.take_dict("input") or {}),
+        arguments=json_text(block.take_dict("input") or {}),
         cache=take_mark(block),
     )
 
@@ -116,7 +116,7 @@ def _result_part(inner: Fields, raw: dict[str, Any]) -> tuple[Text | Media, ...]
         return media
     # A reference to a tool, a browser's state: nothing but words for any other model, so words it becomes.
     inner.take_all()
-    return (Text(text=text_of(raw)),)
+    return (Text(text=json_text(raw)),)
 
 
 def _media(block: Fields, kind: str) -> tuple[Text | Media, ...] | None:

@@ -15,14 +15,13 @@ from tollhouse.core.content import (
     Text,
     Thinking,
     ToolCall,
-    ToolKind,
     ToolResult,
 )
 from tollhouse.core.request import Field
+from tollhouse.dialects.ground_family.call_input import input_of
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 
-from .json_text import input_of
-from .losses import Losses
 from .marks import mark_out
 from .media_out import media_out
 from .vocabulary import NAME
@@ -65,7 +64,7 @@ class PartsWriter:
         own = [cited.raw for cited in part.citations if cited.dialect == NAME and cited.raw is not None]
         if len(own) < len(part.citations):
             self._losses.add(Field.CITATIONS)
-        if own and not self._losses.refuses(Field.CITATIONS):
+        if own and self._losses.takes(Field.CITATIONS):
             block["citations"] = own
         return block
 
@@ -80,7 +79,7 @@ class PartsWriter:
 
     def _thinking(self, part: Thinking) -> dict[str, Any] | None:
         """Only what is signed is taken back."""
-        if part.signature is None or self._losses.refuses(Field.THINKING_PARTS):
+        if part.signature is None or not self._losses.takes(Field.THINKING_PARTS):
             self._losses.add(Field.THINKING_PARTS)
             return None
         if part.is_redacted:
@@ -88,13 +87,12 @@ class PartsWriter:
         return {"type": "thinking", "thinking": part.text, "signature": part.signature.value}
 
     def _call(self, part: ToolCall) -> dict[str, Any]:
-        said = {"input": part.arguments} if part.kind is ToolKind.CUSTOM else input_of(part.arguments)
-        block = {"type": "tool_use", "id": part.id, "name": part.name, "input": said}
+        block = {"type": "tool_use", "id": part.id, "name": part.name, "input": input_of(part)}
         self._mark(block, part.cache)
         return block
 
     def _opaque(self, part: Opaque) -> dict[str, Any] | None:
-        if part.dialect == NAME and Field.OPAQUE_PARTS not in self._losses.unsupported:
+        if part.dialect == NAME and Field.OPAQUE_PARTS not in self._losses.traits.unsupported:
             return dict(part.value)
         why = f"The part '{part.kind}' of the conversation is known to one provider only."
         self._losses.add(Field.OPAQUE_PARTS, why, is_vital=True)
@@ -104,7 +102,7 @@ class PartsWriter:
         """A tool's result, with its call's id as the caller wrote it."""
         block: dict[str, Any] = {"type": "tool_result", "tool_use_id": part.call_id}
         content = self.result_content(part)
-        is_error = part.is_error and not self._losses.refuses(Field.TOOL_ERRORS)
+        is_error = part.is_error and self._losses.takes(Field.TOOL_ERRORS)
         if not content and is_error:
             content = [{"type": "text", "text": "error"}]  # an error must have words
         if content:
@@ -122,5 +120,5 @@ class PartsWriter:
         return [block for block in blocks if block is not None]
 
     def _mark(self, block: dict[str, Any], cache: CacheMark | None) -> None:
-        if cache is not None and not self._losses.refuses(Field.CACHE_MARKS):
+        if cache is not None and self._losses.takes(Field.CACHE_MARKS):
             block["cache_control"] = mark_out(cache)

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from tollhouse.core.request import Field, FormatKind, ModelRequest
 from tollhouse.dialects.ground_family.bad_input import told_to_callers
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Support, Traits
 from tollhouse.ports.translation import Written
 
 from .conversation_out import Conversation, conversation
-from .json_text import encoded
-from .losses import Losses
 from .marks import mark_out
 from .schemas import closed
 from .thinking_out import Obstacles, Plan, plan
@@ -53,12 +53,12 @@ def _written(request: ModelRequest, traits: Traits, *, is_count: bool) -> Writte
             body["tools"] = tools
         if choice is not None:
             body["tool_choice"] = choice
-        if request.cache is not None and not losses.refuses(Field.CACHE_MARKS):
+        if request.cache is not None and losses.takes(Field.CACHE_MARKS):
             body["cache_control"] = mark_out(request.cache)
         if talk.system:
             body["system"] = talk.system
         body["messages"] = talk.messages
-        encoded_body = encoded(body)
+        encoded_body = encode_loosely(body)
     return Written(body=encoded_body, losses=losses.all())
 
 
@@ -88,7 +88,7 @@ def _thinking(request: ModelRequest, traits: Traits, plan_: Plan, losses: Losses
     output = request.output
     if output is not None and output.kind is not FormatKind.TEXT:
         if output.kind is FormatKind.JSON_SCHEMA and traits.json_schema is Support.NATIVE:
-            if not losses.refuses(Field.OUTPUT_FORMAT):
+            if losses.takes(Field.OUTPUT_FORMAT):
                 config["format"] = {"type": "json_schema", "schema": closed(output.schema)}
         else:
             why = f"The upstream has no output format `{output.kind.value}`."
@@ -106,10 +106,10 @@ def _limits(request: ModelRequest, plan_: Plan, losses: Losses) -> dict[str, Any
     if request.stream:
         body["stream"] = True
     body |= _sampling(request, losses, thinks=plan_.is_on)
-    if request.end_user is not None and not losses.refuses(Field.END_USER):
+    if request.end_user is not None and losses.takes(Field.END_USER):
         body["metadata"] = {"user_id": request.end_user}
     tier = request.service_tier
-    if tier is not None and not losses.refuses(Field.SERVICE_TIER):
+    if tier is not None and losses.takes(Field.SERVICE_TIER):
         if tier in _TIERS:
             body["service_tier"] = _TIERS[tier]
         else:
@@ -122,7 +122,7 @@ def _sampling(request: ModelRequest, losses: Losses, *, thinks: bool) -> dict[st
     sampling = request.sampling
     body: dict[str, Any] = {}
     temperature = sampling.temperature
-    if temperature is not None and not losses.refuses(Field.TEMPERATURE):
+    if temperature is not None and losses.takes(Field.TEMPERATURE):
         if temperature > 1:
             losses.add(Field.TEMPERATURE, "Claude's temperature ends at 1.")
             temperature = 1.0
@@ -131,12 +131,12 @@ def _sampling(request: ModelRequest, losses: Losses, *, thinks: bool) -> dict[st
         else:
             losses.add(Field.TEMPERATURE, "Claude thinks at temperature 1 only.")
     body |= _top_p(sampling.top_p, losses, thinks=thinks, is_second="temperature" in body)
-    if sampling.top_k is not None and not losses.refuses(Field.TOP_K):
+    if sampling.top_k is not None and losses.takes(Field.TOP_K):
         if thinks:
             losses.add(Field.TOP_K, "Claude does not think with top_k.")
         else:
             body["top_k"] = sampling.top_k
-    if sampling.stop and not losses.refuses(Field.STOP):
+    if sampling.stop and losses.takes(Field.STOP):
         stops = [text for text in sampling.stop if text.strip()]
         if len(stops) < len(sampling.stop):
             losses.add(Field.STOP, "Claude takes no stop text that is all white space.")
@@ -146,7 +146,7 @@ def _sampling(request: ModelRequest, losses: Losses, *, thinks: bool) -> dict[st
 
 
 def _top_p(top_p: float | None, losses: Losses, *, thinks: bool, is_second: bool) -> dict[str, float]:
-    if top_p is None or losses.refuses(Field.TOP_P):
+    if top_p is None or not losses.takes(Field.TOP_P):
         return {}
     if is_second:
         # Models since Claude Opus 4.1 refuse both at once; 1 changes nothing.

@@ -6,9 +6,8 @@ from typing import Any
 
 from tollhouse.core.content import Part, Text
 from tollhouse.core.response import Choice, ModelResponse
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
 from tollhouse.dialects.ground_family.refusals import not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import object_of_answer
 
 from .blocks_in import part_of, text_in
 from .errors import in_band_error
@@ -54,12 +53,7 @@ def read_count(body: bytes) -> int:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    try:
-        answer = decode_loosely(body)
-    except DECODE_FAULTS:
-        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
-    if not isinstance(answer, dict):
-        raise not_an_answer("answered with JSON that is no object")
+    answer = object_of_answer(body)
     if answer.get("error") or answer.get("type") == "error":
         raise in_band_error(answer.get("error"))
     return answer

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tollhouse.core.content import ToolCall
 from tollhouse.core.response import ModelResponse
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
 from tollhouse.ports.translation import Scene
 
 from .blocks_out import CallIds, blocks_of
 from .finishes import finish_out
-from .json_text import encoded
 from .usage import lifetimes_out, tier_out, usage_out
 
 
@@ -21,7 +21,7 @@ def write_response(response: ModelResponse, scene: Scene) -> bytes:
         choice.finish,
         has_calls=any(isinstance(part, ToolCall) for part in choice.parts),
     )
-    return encoded(
+    return encode_loosely(
         {
             "id": f"msg_{scene.id}",
             "type": "message",

@@ -21,7 +21,7 @@ from tollhouse.core.events import (
     UsageReported,
 )
 from tollhouse.core.usage import Usage, UsageSource
-from tollhouse.dialects.ground_family.event_streams import SseReader, cut_off, object_of
+from tollhouse.dialects.ground_family.event_streams import SseReader, cut_off, object_of, value_of
 from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
 from tollhouse.dialects.ground_family.refusals import not_an_answer
 from tollhouse.ports.dialect import Reading
@@ -86,7 +86,7 @@ class MessagesReader(SseReader):
 
     def _event(self, event: Event) -> None:
         if event.name == b"error":
-            raise in_band_error(_value(event))
+            raise in_band_error(value_of(event))
         if event.text.strip():
             payload = object_of(event)
             self._payload(payload.get("type") or event.name.decode("utf-8", "replace"), payload)
@@ -267,10 +267,3 @@ def _whole(block: _Block) -> dict[str, Any]:
         return block.value | {"input": decode_loosely(text.encode())}
     except DECODE_FAULTS:
         return block.value | {"input": text}
-
-
-def _value(event: Event) -> object:
-    try:
-        return decode_loosely(event.text)
-    except DECODE_FAULTS:
-        return event.text.decode("utf-8", "replace")

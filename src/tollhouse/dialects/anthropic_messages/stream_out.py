@@ -25,12 +25,12 @@ from tollhouse.core.events import (
 from tollhouse.core.in_order import InOrder
 from tollhouse.core.response import Finish, FinishReason
 from tollhouse.core.usage import Usage
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
 from tollhouse.ports.translation import Scene
 
 from .blocks_in import NO_ARGUMENTS
 from .blocks_out import CallIds, before, call_head, citations_out, words_of
 from .finishes import finish_out
-from .json_text import encoded
 from .marks import hidden_out, is_hidden, signature_out
 from .usage import lifetimes_out, tier_out, usage_out
 from .vocabulary import NAME
@@ -215,7 +215,9 @@ class MessagesWriter:
         self._frame("content_block_delta", {"index": self._next, "delta": delta})
 
     def _frame(self, kind: str, members: dict[str, Any]) -> None:
-        self._out.append(b"event: %b\ndata: %b\n\n" % (kind.encode(), encoded({"type": kind} | members)))
+        self._out.append(
+            b"event: %b\ndata: %b\n\n" % (kind.encode(), encode_loosely({"type": kind} | members))
+        )
 
     def _taken(self) -> bytes:
         out, self._out = b"".join(self._out), []

@@ -8,12 +8,10 @@ import msgspec
 
 from tollhouse.core.operation import Operation
 from tollhouse.core.usage import UsageSource
-from tollhouse.dialects.ground_family.event_streams import SseTap, object_of
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
+from tollhouse.dialects.ground_family.event_streams import SseTap, object_of, value_of
 from tollhouse.dialects.ground_family.refusals import not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import shaped_answer
 from tollhouse.ports.dialect import Reading
-from tollhouse.wire.json_scan import JsonFault, check_utf8
 from tollhouse.wire.sse import Event
 
 from .errors import in_band_error
@@ -51,25 +49,10 @@ def read_answer(body: bytes, operation: Operation) -> Reading:
 
 
 def _answer(body: bytes) -> _Answer:
-    try:
-        check_utf8(body)
-        answer = _decode(body)
-    except msgspec.ValidationError as error:
-        raise not_an_answer(f"answered with JSON of another shape ({error})") from None
-    except (JsonFault, *DECODE_FAULTS):
-        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
+    answer = shaped_answer(body, _Answer)
     if answer.error or answer.type == "error":
         raise in_band_error(answer.error or None)
     return answer
-
-
-def _decode(body: bytes) -> _Answer:
-    try:
-        return msgspec.json.decode(body, type=_Answer)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return msgspec.convert(decode_loosely(body), type=_Answer)
 
 
 class MessagesTap(SseTap):
@@ -105,7 +88,7 @@ class MessagesTap(SseTap):
 
     def _event(self, event: Event) -> bool:
         if event.name == b"error":
-            raise in_band_error(_value(event))
+            raise in_band_error(value_of(event))
         if not event.text.strip():
             return True
         if event.name not in (b"ping", b"content_block_stop"):
@@ -143,10 +126,3 @@ class MessagesTap(SseTap):
     def _note(self, usage: object) -> None:
         self._usage = merged(self._usage, usage)
         self._reading = None
-
-
-def _value(event: Event) -> object:
-    try:
-        return decode_loosely(event.text)
-    except DECODE_FAULTS:
-        return event.text.decode("utf-8", "replace")

@@ -13,17 +13,12 @@ from typing import Any, Final
 import msgspec
 
 from tollhouse.core.request import Field, ModelRequest, Reasoning
+from tollhouse.dialects.ground_family.efforts import budget_of, effort_of, nearest
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Thinking, Traits
 
-from .losses import Losses
-
 LEAST_BUDGET: Final = 1024
-BUDGETS: Final = {"minimal": 1024, "low": 1024, "medium": 4096, "high": 16384, "xhigh": 32768, "max": 65536}
-"""How many tokens an effort may take; Anthropic itself names no numbers."""
-_SOME_BUDGET: Final = BUDGETS["medium"]
-"""For callers who only say that they want thinking."""
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_SPOKEN: Final = ("low", "medium", "high", "xhigh", "max")
+_SPOKEN: Final = frozenset(["low", "medium", "high", "xhigh", "max"])
 """Those the API knows (SDK type `OutputConfigParam`)."""
 
 
@@ -78,7 +73,7 @@ def plan(
         return quiet
     is_adaptive = traits.thinking is Thinking.ADAPTIVE
     why = obstacles.why(has_budget=not is_adaptive)
-    if losses.refuses(Field.REASONING) or why is not None:
+    if not losses.takes(Field.REASONING) or why is not None:
         losses.add(Field.REASONING, why or "")
         return quiet
     return _adaptive(wish, traits, quiet) if is_adaptive else _budgeted(wish, traits, losses, quiet, limit)
@@ -108,24 +103,15 @@ def _adaptive(wish: Reasoning, traits: Traits, quiet: Plan) -> Plan:
         thinking["display"] = "omitted" if wish.summary == "none" else "summarized"
     effort = wish.effort
     if effort is None and wish.budget_tokens is not None and wish.budget_tokens > 0:
-        effort = next((one for one in _SPOKEN if wish.budget_tokens <= BUDGETS[one]), _SPOKEN[-1])
-    return msgspec.structs.replace(
-        quiet, thinking=thinking, effort=_nearest(effort, traits) if effort is not None else None
-    )
-
-
-def _nearest(effort: str, traits: Traits) -> str | None:
-    """The effort that is taken and next to the one wanted, the lower of two."""
-    taken = [one for one in _SPOKEN if one in traits.efforts] or list(_SPOKEN)
-    if effort not in _EFFORTS:
-        return None
-    place = _EFFORTS.index(effort)
-    return min(taken, key=lambda one: (abs(_EFFORTS.index(one) - place), _EFFORTS.index(one)))
+        effort = effort_of(wish.budget_tokens)
+    if effort is not None:
+        effort = nearest(effort, traits.efforts & _SPOKEN or _SPOKEN)
+    return msgspec.structs.replace(quiet, thinking=thinking, effort=effort)
 
 
 def _budgeted(wish: Reasoning, traits: Traits, losses: Losses, quiet: Plan, limit: int | None) -> Plan:
     asked = wish.budget_tokens if wish.budget_tokens is not None and wish.budget_tokens > 0 else None
-    budget = max(asked or BUDGETS.get(wish.effort or "", _SOME_BUDGET), LEAST_BUDGET)
+    budget = max(asked or budget_of(wish.effort), LEAST_BUDGET)
     max_tokens = quiet.max_tokens
     if limit is None and traits.max_output_tokens is None:
         max_tokens += budget  # nobody said how long the answer may be: the thinking does not shorten it

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from tollhouse.core.content import ToolKind
 from tollhouse.core.request import ChoiceMode, Field, ModelRequest, ServerTool, Tool, ToolChoice
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 
-from .losses import Losses
 from .marks import mark_out
 from .schemas import closed, input_schema
 from .vocabulary import NAME
@@ -31,7 +31,7 @@ def tools_out(request: ModelRequest, traits: Traits, losses: Losses) -> list[dic
         one = _tool(tool, traits, losses) if isinstance(tool, Tool) else _server_tool(tool, traits, losses)
         if one is None:
             continue
-        if tool.cache is not None and not losses.refuses(Field.CACHE_MARKS):
+        if tool.cache is not None and losses.takes(Field.CACHE_MARKS):
             one["cache_control"] = mark_out(tool.cache)
         written.append(one)
     return written
@@ -44,7 +44,7 @@ def _tool(tool: Tool, traits: Traits, losses: Losses) -> dict[str, Any] | None:
         return None
     schema = input_schema(tool.schema)
     is_strict = bool(tool.strict)
-    if is_strict and (not traits.takes_strict_tools or losses.refuses(Field.STRICT_TOOLS)):
+    if is_strict and (not traits.takes_strict_tools or not losses.takes(Field.STRICT_TOOLS)):
         losses.add(Field.STRICT_TOOLS)
         is_strict = False
     written: dict[str, Any] = {"name": tool.name}
@@ -90,11 +90,11 @@ def choice_out(
 ) -> dict[str, Any] | None:
     """The `tool_choice` of a request; it is refused where there are no tools."""
     choice = request.tool_choice
-    if choice is not None and losses.refuses(Field.TOOL_CHOICE):
+    if choice is not None and not losses.takes(Field.TOOL_CHOICE):
         choice = None
-    is_single = request.parallel_tool_calls is False and not losses.refuses(Field.PARALLEL_TOOL_CALLS)
+    is_single = request.parallel_tool_calls is False and losses.takes(Field.PARALLEL_TOOL_CALLS)
     if not has_tools:
-        if choice is not None and choice.mode is ChoiceMode.REQUIRED:
+        if choice is not None and (choice.mode is ChoiceMode.REQUIRED or choice.names):
             losses.add(Field.TOOL_CHOICE, "There is no tool to be required.")
         return None
     written: dict[str, Any] | None = None

@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from tollhouse.core.content import Citation, Media, Opaque, Part, Text, Thinking, ToolCall
+from tollhouse.dialects.ground_family.loose_json import json_text
 from tollhouse.wire.json_fields import Fields, Leftovers, WrongType
 
 from .citations import citations_of
-from .json_text import text_of
 from .media import BLOCKS, media_in
 from .thoughts import redacted_of, thinking_of
 from .vocabulary import NAME
@@ -77,7 +77,7 @@ def arguments_of(said: object) -> str:
     """JSON text of a call's input, which is an object as a rule."""
     if said is None or said == "":
         return _NO_ARGUMENTS
-    return said if isinstance(said, str) else text_of(said)
+    return said if isinstance(said, str) else json_text(said)
 
 
 def media_of(name: str, inside: dict[str, Any]) -> Part:

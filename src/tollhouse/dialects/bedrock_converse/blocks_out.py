@@ -16,9 +16,9 @@ from tollhouse.core.content import (
     ToolCall,
     ToolResult,
 )
+from tollhouse.dialects.ground_family.call_input import input_of
 
 from .citations import written_citation
-from .json_text import input_of
 from .media import block_of
 from .thoughts import reasoning_content, redacted_content
 from .vocabulary import NAME

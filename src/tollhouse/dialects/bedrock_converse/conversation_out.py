@@ -23,18 +23,20 @@ from tollhouse.core.content import (
     ToolResult,
 )
 from tollhouse.core.request import Field
+from tollhouse.dialects.ground_family.call_ids import fitting_id
+from tollhouse.dialects.ground_family.call_input import input_of
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 
 from .blocks_out import citations_block
-from .call_ids import fitting_id
-from .json_text import input_of
-from .losses import Losses
 from .media import block_of, clean_name
 from .thoughts import NATIVE_ISSUER, reasoning_content
 from .vocabulary import NAME
 
 Block = dict[str, Any]
 
+_CALL_IDS: Final = r"[a-zA-Z0-9_.:-]{1,64}"
+"""ToolUseBlock in Bedrock's service model 2023-09-30."""
 _BEGINNING: Final = "."
 """What the user says where the conversation begins with an answer, or has nothing but instructions: the least."""
 _NO_RESULT: Final = "There is no result of this call."
@@ -141,6 +143,8 @@ class Conversation:
                 self._losses.add(
                     Field.MEDIA, "Bedrock takes no files in the assistant's turns.", is_vital=True
                 )
+                if part.cache is not None:
+                    self._losses.add(Field.CACHE_MARKS)
             case Text(citations=citations) if citations:
                 if all(citation.dialect == NAME and citation.raw is not None for citation in citations):
                     yield citations_block(part)
@@ -154,7 +158,9 @@ class Conversation:
     def _opened(self, said: str) -> str:
         """The id of a call as it goes out."""
         times = self._used_ids[said] = self._used_ids.get(said, 0) + 1
-        call_id = fitting_id(said if times == 1 else f"{said}#{times}", self._traits.call_id_pattern)
+        call_id = fitting_id(
+            said if times == 1 else f"{said}#{times}", self._traits.call_id_pattern or _CALL_IDS
+        )
         self._open_calls.append((said, call_id))
         return call_id
 
@@ -206,7 +212,7 @@ class Conversation:
                     self._losses.add(Field.CITATIONS)
                 if part.text.strip():
                     content.append({"text": part.text})
-            elif self._traits.takes_result_media:
+            elif self._traits.takes_result_media and part.kind is not MediaKind.AUDIO:
                 content += self._file(part)
             else:
                 files += self._file(part)
@@ -237,17 +243,14 @@ class Conversation:
                     yield {"text": part.text}
                 yield from self._mark(part.cache if isinstance(part, Text) else None)
             case Media():
-                blocks = self._file(part)
-                yield from blocks
-                yield from self._mark(part.cache if blocks else None)
+                yield from self._marked_file(part)
             case ToolResult():
                 yield from self._orphan(part)
+            case Opaque() if part.dialect == NAME and isinstance(part.value, dict):
+                yield part.value
             case Opaque():
-                if part.dialect == NAME and isinstance(part.value, dict):
-                    yield part.value
-                else:
-                    why = f"What `{part.kind[:50]}` is, only {part.dialect} knows."
-                    self._losses.add(Field.OPAQUE_PARTS, why, is_vital=True)
+                why = f"What `{part.kind[:50]}` is, only {part.dialect} knows."
+                self._losses.add(Field.OPAQUE_PARTS, why, is_vital=True)
             case Thinking():
                 self._losses.add(Field.THINKING_PARTS)
             case ToolCall():
@@ -258,6 +261,14 @@ class Conversation:
         yield {"text": f"Result of the tool {result.name or result.call_id}:"}
         for part in result.parts:
             yield from self._said(part)
+
+    def _marked_file(self, media: Media) -> Iterator[Block]:
+        blocks = self._file(media)
+        yield from blocks
+        if blocks:
+            yield from self._mark(media.cache)
+        elif media.cache is not None:
+            self._losses.add(Field.CACHE_MARKS)
 
     def _file(self, media: Media) -> list[Block]:
         block = None

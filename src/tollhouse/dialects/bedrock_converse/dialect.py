@@ -9,6 +9,7 @@ from tollhouse.core.errors import GatewayError, invalid_request
 from tollhouse.core.operation import Operation
 from tollhouse.core.request import Field, ModelRequest
 from tollhouse.core.response import ModelResponse
+from tollhouse.dialects.ground_family.asks import call_of, member, scanned
 from tollhouse.ports.dialect import Ask, ClientCall, Reading, StreamKind, StreamTap
 from tollhouse.ports.provider import Traits
 from tollhouse.ports.translation import (
@@ -21,7 +22,6 @@ from tollhouse.ports.translation import (
     Scene,
     Written,
 )
-from tollhouse.wire.json_scan import JsonFault, top_level
 
 from . import errors
 from .mend import mend
@@ -36,9 +36,7 @@ from .vocabulary import KNOWN, NAME, WORDS
 
 _LONGEST_MODEL: Final = 2048
 """Names of inference profiles are long: ConversationalModelId in Bedrock's service model."""
-_STREAM: Final = StreamKind(
-    content_type=b"application/vnd.amazon.eventstream", accept=b"application/vnd.amazon.eventstream"
-)
+_STREAM: Final = StreamKind(content_type=b"application/vnd.amazon.eventstream")
 
 
 class ConverseFaces:
@@ -65,23 +63,19 @@ class ConverseFaces:
         return ConverseReader()
 
 
-_FACES: Final = ConverseFaces()
-
-
 class ConverseDialect:
     """Model and stream stand in the path: `/model/{modelId}/converse` and `/model/{modelId}/converse-stream`."""
 
     name = NAME
     operations = frozenset([Operation.CHAT])
     known = KNOWN
+    chat: ChatFaces | None = ConverseFaces()
+    counting: CountFaces | None = None
+    embedding: EmbeddingFaces | None = None
+    ranking: RerankFaces | None = None
 
     def read(self, ask: Ask) -> ClientCall:
-        try:
-            scan = top_level(ask.body)
-        except JsonFault as fault:
-            raise invalid_request(
-                f"The request's body cannot be read: {fault}.", hint="Send one JSON object in UTF-8."
-            ) from None
+        scan = scanned(ask.body, once=("messages",))
         model = ask.path_model or ""
         if not 0 < len(model) <= _LONGEST_MODEL:
             raise invalid_request(
@@ -89,17 +83,12 @@ class ConverseDialect:
                 param="modelId",
                 hint="Ask at /model/{modelId}/converse with the name of a route; GET /v1/models lists yours.",
             )
-        _check_messages(ask.body, scan.members.get("messages"), is_double="messages" in scan.duplicates)
-        return ClientCall(
-            operation=ask.operation,
-            model=model,
-            is_stream=bool(ask.path_stream),
-            asks_usage=True,
-            body=ask.body,
-            spans={**scan.members, "": scan.whole},
-            query=ask.query,
-            headers=ask.headers,
-        )
+        if member(ask.body, scan, "messages")[:1] != b"[":
+            said = "is of the wrong type" if "messages" in scan.members else "is missing"
+            raise invalid_request(
+                f"`messages` {said}.", param="messages", hint="Send `messages` as a list of messages."
+            )
+        return call_of(ask, scan, model=model, is_stream=bool(ask.path_stream))
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:  # noqa: ARG002 - the port's
         """The caller's bytes: the model is in the path, and streams always end with their usage."""
@@ -125,28 +114,3 @@ class ConverseDialect:
 
     def mend(self, body: bytes, issuer: str) -> bytes:
         return mend(body, issuer)
-
-    @property
-    def chat(self) -> ChatFaces | None:
-        return _FACES
-
-    @property
-    def counting(self) -> CountFaces | None:
-        return None
-
-    @property
-    def embedding(self) -> EmbeddingFaces | None:
-        return None
-
-    @property
-    def ranking(self) -> RerankFaces | None:
-        return None
-
-
-def _check_messages(body: bytes, span: tuple[int, int] | None, *, is_double: bool) -> None:
-    if span is not None and body[span[0] : span[0] + 1] == b"[" and not is_double:
-        return
-    said = "is missing" if span is None else "stands there twice" if is_double else "is of the wrong type"
-    raise invalid_request(
-        f"`messages` {said}.", param="messages", hint="Send `messages` once, as a list of messages."
-    )

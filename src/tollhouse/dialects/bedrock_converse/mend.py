@@ -7,8 +7,8 @@ from typing import Any
 from tollhouse.core.content import Signature
 from tollhouse.core.seal import unseal
 from tollhouse.dialects.ground_family.bad_input import decoded, told_to_callers
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
 
-from .json_text import encoded
 from .thoughts import NATIVE_ISSUER, redacted_content, redacted_of
 
 
@@ -21,7 +21,7 @@ def mend(body: bytes, issuer: str) -> bytes:
         messages: list[Any] = []
         for message in request["messages"]:
             _add(_mended(message, issuer), messages)
-        return encoded({**request, "messages": messages})
+        return encode_loosely({**request, "messages": messages})
 
 
 def _mended(message: Any, issuer: str) -> Any:

@@ -13,21 +13,12 @@ import re
 from typing import Any, Final
 
 from tollhouse.core.request import ChoiceMode, Field, ModelRequest, Reasoning
+from tollhouse.dialects.ground_family.efforts import budget_of, effort_of, nearest
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Thinking, Traits
 
 from .conversation_out import Conversation
-from .losses import Losses
 
-_EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
-_BUDGETS: Final = {
-    "minimal": 1024,
-    "low": 1024,
-    "medium": 4096,
-    "high": 16_384,
-    "xhigh": 32_768,
-    "max": 65_536,
-}
-"""Tokens an effort stands for where a number is wanted, and the reverse."""
 _LEAST_BUDGET: Final = 1024
 """Anthropic's bound."""
 _LOWEST_TOP_P: Final = 0.95
@@ -35,10 +26,10 @@ _LOWEST_TOP_P: Final = 0.95
 _TAKES_BOTH: Final = re.compile(r"claude-(v2|instant|3|sonnet-4-2|opus-4-2)")
 """Models of Claude before Opus 4.1."""
 _EFFORTS_OF: Final = {
-    "anthropic": ("low", "medium", "high", "xhigh", "max"),
-    "amazon": ("low", "medium", "high"),
-    "openai": ("low", "medium", "high"),
-    "qwen": ("low", "medium", "high"),
+    "anthropic": frozenset(["low", "medium", "high", "xhigh", "max"]),
+    "amazon": frozenset(["low", "medium", "high"]),
+    "openai": frozenset(["low", "medium", "high"]),
+    "qwen": frozenset(["low", "medium", "high"]),
 }
 _TOP_K_OF: Final = frozenset(["anthropic", "mistral", "qwen"])
 """Who takes a plain `top_k`."""
@@ -101,7 +92,11 @@ class ModelFields:
             return
         self.is_thinking = True
         if budget is None:
-            self.fields["thinking"] = {"type": "adaptive"}
+            # Claude that decides itself how much to think tells of it only where it is asked to.
+            shown = {None: {}, "none": {"display": "omitted"}}.get(
+                reasoning.summary, {"display": "summarized"}
+            )
+            self.fields["thinking"] = {"type": "adaptive", **shown}
             if reasoning.effort is not None or reasoning.budget_tokens is not None:
                 self.fields["output_config"] = {"effort": self._effort(reasoning)}
             return
@@ -138,22 +133,18 @@ class ModelFields:
         self.is_thinking = effort == "high"
 
     def _effort(self, reasoning: Reasoning) -> str:
-        """The nearest effort the model takes, the lower of two that are equally near."""
         wanted = reasoning.effort
-        if wanted not in _EFFORTS:
-            budget = reasoning.budget_tokens if reasoning.budget_tokens is not None else _BUDGETS["medium"]
-            wanted = next((effort for effort in _EFFORTS if budget <= _BUDGETS[effort]), _EFFORTS[-1])
+        if wanted is None and reasoning.budget_tokens is not None:
+            wanted = effort_of(reasoning.budget_tokens)
         known = _EFFORTS_OF[self._traits.issuer]
-        allowed = [effort for effort in known if effort in self._traits.efforts] or list(known)
-        place = _EFFORTS.index(wanted)
-        return min(allowed, key=lambda effort: abs(_EFFORTS.index(effort) - place))
+        return nearest(wanted or "medium", self._traits.efforts & known or known) or "medium"
 
     def _budget(self, reasoning: Reasoning) -> int | None:
         """Tokens to think with, fewer than the answer may have; None where that is too few."""
         limit = self.limit if self.limit is not None else self._traits.max_output_tokens
         budget = reasoning.budget_tokens
         if budget is None:
-            budget = _BUDGETS.get(reasoning.effort or "", _BUDGETS["medium"])
+            budget = budget_of(reasoning.effort)
         budget = max(budget, _LEAST_BUDGET)
         if limit is None or budget < limit:
             return budget
@@ -161,7 +152,8 @@ class ModelFields:
         return budget if budget < limit else None
 
     def _summary(self, reasoning: Reasoning | None) -> None:
-        if reasoning is not None and reasoning.summary not in (None, "auto"):
+        is_told = "display" in self.fields.get("thinking", {})
+        if reasoning is not None and reasoning.summary not in (None, "auto") and not is_told:
             self._losses.add(Field.REASONING_SUMMARY)
 
     # -- sampling

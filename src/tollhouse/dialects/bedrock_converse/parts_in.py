@@ -19,11 +19,11 @@ from tollhouse.core.content import (
     ToolResult,
 )
 from tollhouse.core.errors import invalid_request
+from tollhouse.dialects.ground_family.loose_json import json_text
 from tollhouse.wire.json_fields import Fields, WrongType
 
 from .blocks_in import SERVER_CALL, arguments_of
 from .citations import citations_of
-from .json_text import text_of
 from .media import BLOCKS, media_in
 from .thoughts import redacted_of, thinking_of
 from .vocabulary import NAME
@@ -142,7 +142,7 @@ def _result(result: Fields, whole: dict[str, Any]) -> Part:
 def _result_parts(block: Fields) -> Iterator[Text | Media]:
     """What a tool answered: JSON becomes text; found pages too, with what they are called."""
     if "json" in block:
-        yield Text(text=text_of(block.take("json")))
+        yield Text(text=json_text(block.take("json")))
         return
     page = block.take_fields("searchResult")
     if page is not None:
@@ -154,7 +154,7 @@ def _result_parts(block: Fields) -> Iterator[Text | Media]:
         if isinstance(part, Text | Media):
             yield part
         elif isinstance(part, Opaque):
-            yield Text(text=text_of(part.value))
+            yield Text(text=json_text(part.value))
 
 
 def _thoughts(inside: Fields) -> Iterator[Part]:

@@ -32,6 +32,7 @@ SYSTEM_TOOLS: Final = {"nova_grounding": "web_search", "nova_code_interpreter": 
 """What the tools Bedrock runs itself are elsewhere. Source: "Using Nova 2 tools" in the Amazon Nova developer guide,
 https://docs.aws.amazon.com/nova/latest/nova2-userguide/, read 2026-11-25."""
 _MODES: Final = {"auto": ChoiceMode.AUTO, "any": ChoiceMode.REQUIRED, "tool": ChoiceMode.REQUIRED}
+_SHOWN: Final = {"summarized": "auto", "omitted": "none"}
 _TIERS: Final = frozenset(["default", "flex", "priority"])
 
 
@@ -164,9 +165,11 @@ def _reasoning(more: Fields, effort: str | None) -> Reasoning | None:
         return Reasoning(is_enabled=is_on, effort=nova.take_text("maxReasoningEffort") or effort)
     if thinking is not None:
         is_on = thinking.take_text("type") != "disabled"
-        thinking.ignore_if("display", "summarized")
         return Reasoning(
-            is_enabled=is_on, effort=effort, budget_tokens=thinking.take_integer("budget_tokens")
+            is_enabled=is_on,
+            effort=effort,
+            budget_tokens=thinking.take_integer("budget_tokens"),
+            summary=_SHOWN.get(thinking.take_text("display") or ""),
         )
     return Reasoning(effort=effort) if effort is not None else None
 
@@ -217,7 +220,7 @@ def _metadata(fields: Fields) -> dict[str, str] | None:
 def _tier(fields: Fields) -> str | None:
     tier = fields.peek("serviceTier")
     kind = tier.get("type") if isinstance(tier, dict) else None
-    if kind not in _TIERS:
+    if not isinstance(kind, str) or kind not in _TIERS:
         return None  # left over, as `reserved` is: only Bedrock has it
     holder = fields.take_fields("serviceTier")
     assert holder is not None, "it has just been seen"

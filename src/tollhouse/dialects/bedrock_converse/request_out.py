@@ -15,21 +15,22 @@ from tollhouse.core.request import (
     ServerTool,
     Tool,
 )
+from tollhouse.dialects.ground_family.call_input import FREE_TEXT
+from tollhouse.dialects.ground_family.loose_json import encode_loosely, json_text
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Support, Traits
 from tollhouse.ports.translation import Written
 
 from .conversation_out import Conversation, cache_point
-from .json_text import UNREADABLE, encoded, text_of
-from .losses import Losses
 from .model_fields import ModelFields
 from .request_in import SYSTEM_TOOLS
 from .vocabulary import NAME
 
 _NO_ARGUMENTS: Final = {"type": "object", "properties": {}}
-_FREE_TEXT: Final = {
+_TEXT_ALONE: Final = {
     "type": "object",
-    "properties": {UNREADABLE: {"type": "string"}},
-    "required": [UNREADABLE],
+    "properties": {FREE_TEXT: {"type": "string"}},
+    "required": [FREE_TEXT],
 }
 _TIERS: Final = frozenset(["default", "flex", "priority"])
 _METADATA_KEY: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{1,256}")
@@ -41,7 +42,7 @@ _SYSTEM_TOOL_OF: Final = {kind: name for name, kind in SYSTEM_TOOLS.items()}
 
 def write_request(request: ModelRequest, traits: Traits) -> Written:
     """See ports.translation.ChatFaces.write_request."""
-    losses = Losses(traits.unsupported)
+    losses = Losses(traits)
     conversation = Conversation(request.messages, traits, losses)
     if not conversation.turns and any(text.text.strip() for text in request.instructions):
         conversation.begin()
@@ -63,7 +64,7 @@ def write_request(request: ModelRequest, traits: Traits) -> Written:
     body = {name: value for name, value in body.items() if value}
     body["messages"] = conversation.turns
     _declare_others(request, losses)
-    return Written(body=encoded(body), losses=losses.listed())
+    return Written(body=encode_loosely(body), losses=losses.all())
 
 
 # -- tools
@@ -86,6 +87,12 @@ def _tool_config(
     for tool in wanted:
         entries += _tool_entry(tool, traits, losses)
     if not entries:
+        if (
+            choice is not None
+            and choice.mode is not ChoiceMode.NONE
+            and (choice.names or choice.mode is ChoiceMode.REQUIRED)
+        ):
+            losses.add(Field.TOOL_CHOICE, "There is no tool to be chosen.")
         if not called:
             return None
         entries = [
@@ -103,7 +110,7 @@ def _wanted_tools(request: ModelRequest) -> tuple[Tool | ServerTool, ...]:
     choice = request.tool_choice
     if choice is None or not choice.names or (choice.mode is ChoiceMode.REQUIRED and len(choice.names) == 1):
         return request.tools
-    return tuple([tool for tool in request.tools if tool.name in choice.names])
+    return tuple([tool for tool in request.tools if tool.name in choice.names]) or request.tools
 
 
 def _tool_entry(tool: Tool | ServerTool, traits: Traits, losses: Losses) -> list[dict[str, Any]]:
@@ -111,6 +118,8 @@ def _tool_entry(tool: Tool | ServerTool, traits: Traits, losses: Losses) -> list
         _server_entry(tool, traits, losses) if isinstance(tool, ServerTool) else _spec(tool, traits, losses)
     )
     if entry is None:
+        if tool.cache is not None:
+            losses.add(Field.CACHE_MARKS)
         return []
     if tool.cache is not None and losses.takes(Field.CACHE_MARKS):
         return [entry, cache_point(tool.cache)]
@@ -123,7 +132,9 @@ def _server_entry(tool: ServerTool, traits: Traits, losses: Losses) -> dict[str,
             return tool.value
         if tool.kind in _SYSTEM_TOOL_OF:
             if tool.value.keys() - {"type", "name"}:
-                losses.add(Field.SERVER_TOOLS, f"The settings of the tool `{tool.name[:80]}` cannot be carried.")
+                losses.add(
+                    Field.SERVER_TOOLS, f"The settings of the tool `{tool.name[:80]}` cannot be carried."
+                )
             return {"systemTool": {"name": _SYSTEM_TOOL_OF[tool.kind]}}
     why = f"The tool `{tool.name[:80]}` runs at its own provider only."
     losses.add(Field.SERVER_TOOLS, why, is_vital=True)
@@ -135,7 +146,7 @@ def _spec(tool: Tool, traits: Traits, losses: Losses) -> dict[str, Any]:
     if tool.description:
         spec["description"] = tool.description
     is_custom = tool.kind is ToolKind.CUSTOM
-    schema = _FREE_TEXT if is_custom else tool.schema or _NO_ARGUMENTS
+    schema = _TEXT_ALONE if is_custom else tool.schema or _NO_ARGUMENTS
     if isinstance(schema, dict) and schema.get("type") is None and "properties" in schema:
         schema = {"type": "object", **schema}  # Bedrock demands what others take for granted
     spec["inputSchema"] = {"json": schema}
@@ -154,8 +165,11 @@ def _tool_choice(request: ModelRequest, losses: Losses) -> dict[str, Any] | None
     if choice is None or choice.mode is ChoiceMode.NONE:
         return None
     if choice.mode is ChoiceMode.AUTO:
-        return None if Field.TOOL_CHOICE in losses.unsupported else {"auto": {}}
+        return None if Field.TOOL_CHOICE in losses.traits.unsupported else {"auto": {}}
     if not losses.takes(Field.TOOL_CHOICE):
+        return None
+    if choice.names and not any(tool.name in choice.names for tool in request.tools):
+        losses.add(Field.TOOL_CHOICE, "The tool that was chosen is not there to be chosen.", is_vital=True)
         return None
     return {"tool": {"name": choice.names[0]}} if len(choice.names) == 1 else {"any": {}}
 
@@ -190,7 +204,7 @@ def _output_config(request: ModelRequest, traits: Traits, losses: Losses) -> dic
         why = "This model on Bedrock cannot be held to the form of answer that was asked for."
         losses.add(Field.OUTPUT_FORMAT, why, is_vital=True)
         return None
-    schema = {"schema": text_of(output.schema), "name": output.name, "description": output.description}
+    schema = {"schema": json_text(output.schema), "name": output.name, "description": output.description}
     return {
         "textFormat": {
             "type": "json_schema",

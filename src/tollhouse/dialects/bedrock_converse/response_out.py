@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from tollhouse.core.content import ToolCall
 from tollhouse.core.response import ModelResponse
+from tollhouse.dialects.ground_family.loose_json import encode_loosely
 from tollhouse.ports.dialect import ClientCall
 from tollhouse.ports.translation import Scene
 
 from .blocks_out import blocks_of
 from .finishes import stop_reason_of
-from .json_text import encoded
 from .usage import written_usage
 
 METRICS: Final = {"latencyMs": 0}
@@ -34,4 +34,4 @@ def write_response(response: ModelResponse, call: ClientCall, scene: Scene) -> b
         document["additionalModelResponseFields"] = {"stop_sequence": choice.finish.stop_sequence}
     if response.service_tier in _TIERS:
         document["serviceTier"] = {"type": response.service_tier}
-    return encoded(document)
+    return encode_loosely(document)

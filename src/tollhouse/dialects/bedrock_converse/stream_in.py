@@ -29,6 +29,7 @@ from tollhouse.core.events import (
 from tollhouse.core.seal import unseal_base64
 from tollhouse.core.usage import Usage, UsageSource
 from tollhouse.dialects.ground_family.event_streams import cut_off
+from tollhouse.dialects.ground_family.loose_json import json_text
 from tollhouse.dialects.ground_family.refusals import not_an_answer
 from tollhouse.ports.dialect import Reading
 
@@ -36,7 +37,6 @@ from .blocks_in import SERVER_CALL, call_of, media_of, parts_of
 from .citations import citation_of
 from .finishes import finish_of
 from .inflow import Inflow, event_of
-from .json_text import text_of
 from .thoughts import redacted_of, signature_of, signature_of_blob
 from .usage import usage_of
 
@@ -220,7 +220,7 @@ class ConverseReader:
             self._arguments(block, said)
 
     def _arguments(self, block: _Block, said: object) -> None:
-        text = said if isinstance(said, str) else text_of(said) if said is not None else ""
+        text = said if isinstance(said, str) else json_text(said) if said is not None else ""
         if text:
             block.has_arguments = block.has_arguments or not text.isspace()
             self._out.append(PartDelta(index=self._number(block), text=text))

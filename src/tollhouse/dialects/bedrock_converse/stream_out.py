@@ -29,12 +29,12 @@ from tollhouse.core.events import (
 from tollhouse.core.in_order import InOrder
 from tollhouse.core.response import Finish, FinishReason
 from tollhouse.core.usage import Usage
+from tollhouse.dialects.ground_family.loose_json import encode_loosely, json_text
 from tollhouse.wire.aws_eventstream import encode
 
 from .blocks_out import media_blocks
 from .citations import written_citation
 from .finishes import stop_reason_of
-from .json_text import encoded, text_of
 from .response_out import METRICS
 from .thoughts import is_hidden, redacted_content, written_signature
 from .usage import written_usage
@@ -126,7 +126,7 @@ class ConverseWriter:
         opened.has_text = opened.has_text or not text.isspace()
         match opened.part:
             case ToolCall(kind=ToolKind.CUSTOM):
-                self._input(text_of(text)[1:-1])
+                self._input(json_text(text)[1:-1])
             case ToolCall():
                 self._input(text)
             case Thinking():
@@ -177,7 +177,7 @@ class ConverseWriter:
         use, result = value.get("toolUse"), value.get("toolResult")
         if isinstance(use, dict):
             self._start_block({"toolUse": {name: said for name, said in use.items() if name != "input"}})
-            self._input(text_of(use.get("input") or {}))
+            self._input(json_text(use.get("input") or {}))
         elif isinstance(result, dict):
             self._start_block(
                 {"toolResult": {name: said for name, said in result.items() if name != "content"}}
@@ -223,7 +223,7 @@ class ConverseWriter:
 
     def _say(self, name: str, said: dict[str, Any]) -> None:
         headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
-        self._frames.append(encode(headers, encoded(said)))
+        self._frames.append(encode(headers, encode_loosely(said)))
 
 
 class _OpenPart:

@@ -9,9 +9,8 @@ import msgspec
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.usage import UsageSource
 from tollhouse.dialects.ground_family.event_streams import cut_off
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
 from tollhouse.dialects.ground_family.refusals import not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import object_of_answer
 from tollhouse.ports.dialect import Reading
 from tollhouse.wire.aws_eventstream import Message
 
@@ -35,12 +34,7 @@ def judge(body: bytes) -> Reading:
 
 def answer_of(body: bytes) -> dict[str, Any]:
     """A whole answer, decoded, that has an `output`. Raises: GatewayError when it is none."""
-    try:
-        answer = decode_loosely(body)
-    except DECODE_FAULTS:
-        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
-    if not isinstance(answer, dict):
-        raise not_an_answer("answered with JSON that is no object")
+    answer = object_of_answer(body)
     if not isinstance(answer.get("output"), dict):
         raise misplaced_error(body) or not_an_answer("answered with a JSON object that has no `output`")
     return answer

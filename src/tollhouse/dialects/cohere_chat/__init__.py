@@ -10,10 +10,10 @@ from tollhouse.core.operation import Operation
 from tollhouse.dialects.cohere_family.dialect import CohereDialect
 
 from .faces import CohereChat
-from .naming import KNOWN, NAME
 from .response_in import read_whole
 from .stream_out import error_frame
 from .tap import StreamTap
+from .vocabulary import KNOWN, NAME
 
 DIALECT = CohereDialect(
     name=NAME,

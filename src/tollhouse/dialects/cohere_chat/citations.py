@@ -6,7 +6,7 @@ from typing import Any
 
 from tollhouse.core.content import Citation, Text
 
-from .naming import NAME
+from .vocabulary import NAME
 
 
 def citation_of(value: dict[str, Any]) -> Citation:

@@ -8,13 +8,13 @@ from tollhouse.ports.dialect import ClientCall
 from tollhouse.ports.provider import Traits
 from tollhouse.ports.translation import EventReader, EventWriter, Scene, Written
 
-from .naming import WORDS
 from .request_in import read_request
 from .request_out import write_request
 from .response_in import read_response
 from .response_out import write_response
 from .stream_in import StreamReader
 from .stream_out import StreamWriter
+from .vocabulary import WORDS
 
 
 class CohereChat:

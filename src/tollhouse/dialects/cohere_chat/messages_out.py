@@ -8,7 +8,7 @@ thinking as a block.
 from __future__ import annotations
 
 import base64
-from typing import Any, Protocol
+from typing import Any
 
 from tollhouse.core.content import (
     Media,
@@ -24,25 +24,20 @@ from tollhouse.core.content import (
     ToolResult,
 )
 from tollhouse.core.request import Field
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Thinking as ThinkingWay
 from tollhouse.ports.provider import Traits
 
-from .naming import NAME
-
-
-class Lose(Protocol):
-    """Notes what cannot be carried."""
-
-    def __call__(self, field: Field, why: str = "", *, is_vital: bool = False) -> None: ...
+from .vocabulary import NAME
 
 
 class Messages:
     """The messages of one request. `documents` and `wants_citations` are known once they are written."""
 
-    __slots__ = ("_lose", "_out", "_traits", "documents", "wants_citations")
+    __slots__ = ("_losses", "_out", "_traits", "documents", "wants_citations")
 
-    def __init__(self, lose: Lose, traits: Traits) -> None:
-        self._lose = lose
+    def __init__(self, losses: Losses, traits: Traits) -> None:
+        self._losses = losses
         self._traits = traits
         self._out: list[dict[str, Any]] = []
         self.documents: list[dict[str, Any]] = []
@@ -53,7 +48,7 @@ class Messages:
             self._system(instructions)
         for message in messages:
             if message.name is not None:
-                self._lose(Field.MESSAGE_NAMES)
+                self._losses.add(Field.MESSAGE_NAMES)
             match message.role:
                 case Role.SYSTEM | Role.DEVELOPER:
                     self._system(message.parts)
@@ -96,6 +91,11 @@ class Messages:
                 case Text():
                     citations += self._citations(part, len(blocks))
                     blocks += self._block(part, is_cited=True)
+                case Media(kind=kind) if kind is not MediaKind.DOCUMENT:
+                    self._note_cache(part.cache)
+                    self._losses.add(
+                        Field.MEDIA, f"An earlier answer's {kind.value} cannot be sent back.", is_vital=True
+                    )
                 case _:
                     blocks += self._block(part)
         message: dict[str, Any] = {"role": "assistant"}
@@ -113,20 +113,20 @@ class Messages:
         """What a model that does not think has said before its calls can only have been its plan."""
         thinks = self._traits.thinking is not ThinkingWay.NONE
         if not part.text or Field.THINKING_PARTS in self._traits.unsupported:
-            self._lose(Field.THINKING_PARTS)
+            self._losses.add(Field.THINKING_PARTS)
         elif plans is not None and (part.is_summary or not thinks):
             plans.append(part.text)
         elif thinks:
             blocks.append({"type": "thinking", "thinking": part.text})
         else:
-            self._lose(Field.THINKING_PARTS)
+            self._losses.add(Field.THINKING_PARTS)
 
     def _citations(self, part: Text, content_index: int) -> list[dict[str, Any]]:
         own = [
             citation for citation in part.citations if citation.dialect == NAME and citation.raw is not None
         ]
         if len(own) < len(part.citations):
-            self._lose(Field.CITATIONS)
+            self._losses.add(Field.CITATIONS)
         return [{**(citation.raw or {}), "content_index": content_index} for citation in own]
 
     # -- results of tools
@@ -135,7 +135,7 @@ class Messages:
         """Writes the result's message; what it has no place for is given back."""
         self._note_cache(result.cache)
         if result.is_error:
-            self._lose(Field.TOOL_ERRORS)
+            self._losses.add(Field.TOOL_ERRORS)
         inside: list[dict[str, Any]] = []
         pictures: list[dict[str, Any]] = []
         for part in result.parts:
@@ -157,7 +157,7 @@ class Messages:
             case Text(text=text, cache=cache):
                 self._note_cache(cache)
                 if part.citations and not is_cited:
-                    self._lose(Field.CITATIONS)
+                    self._losses.add(Field.CITATIONS)
                 return [{"type": "text", "text": text}]
             case Refusal(text=text):
                 return [{"type": "text", "text": text}]
@@ -173,31 +173,31 @@ class Messages:
         """What Cohere has no place for, or none here."""
         match part:
             case Thinking():
-                self._lose(Field.THINKING_PARTS)
+                self._losses.add(Field.THINKING_PARTS)
             case Opaque(kind=kind):
-                self._lose(Field.OPAQUE_PARTS, f"Cohere has nothing like '{kind}'.", is_vital=True)
+                self._losses.add(Field.OPAQUE_PARTS, f"Cohere has nothing like '{kind}'.", is_vital=True)
             case _:
                 why = "A tool's call or result stands where Cohere has no place for one."
-                self._lose(Field.OPAQUE_PARTS, why, is_vital=True)
+                self._losses.add(Field.OPAQUE_PARTS, why, is_vital=True)
 
     def _media(self, media: Media) -> list[dict[str, Any]]:
         self._note_cache(media.cache)
         if Field.MEDIA in self._traits.unsupported:
-            self._lose(Field.MEDIA, f"The model takes no {media.kind.value}.", is_vital=True)
+            self._losses.add(Field.MEDIA, f"The model takes no {media.kind.value}.", is_vital=True)
             return []
         if media.kind is MediaKind.DOCUMENT:
             self.documents += self._document(media)
             return []
         url = self._image_url(media)
         if url is None:
-            self._lose(Field.MEDIA, f"Cohere cannot be sent this {media.kind.value}.", is_vital=True)
+            self._losses.add(Field.MEDIA, f"Cohere cannot be sent this {media.kind.value}.", is_vital=True)
             return []
         if media.name:
-            self._lose(Field.MEDIA_NAMES)
+            self._losses.add(Field.MEDIA_NAMES)
         image: dict[str, Any] = {"url": url}
         if media.detail is not None:
             if Field.IMAGE_DETAIL in self._traits.unsupported:
-                self._lose(Field.IMAGE_DETAIL)
+                self._losses.add(Field.IMAGE_DETAIL)
             else:
                 image["detail"] = media.detail
         return [{"type": "image_url", "image_url": image}]
@@ -214,7 +214,7 @@ class Messages:
         text = media.text if media.text is not None else _plain_text(media)
         if text is None:
             what = f"the document '{media.name}'" if media.name else "a document"
-            self._lose(
+            self._losses.add(
                 Field.MEDIA, f"Cohere takes documents as text only, and {what} is none.", is_vital=True
             )
             return []
@@ -224,7 +224,7 @@ class Messages:
 
     def _note_cache(self, cache: object) -> None:
         if cache is not None:
-            self._lose(Field.CACHE_MARKS)
+            self._losses.add(Field.CACHE_MARKS)
 
 
 def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tollhouse.core.content import TokenLogprob
-from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.loose_json import json_text
 
 
 def object_in(value: Any, *path: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def arguments_in(function: dict[str, Any]) -> str:
     """The arguments of a call. Some compatible servers send the object instead of its text."""
     arguments = function.get("arguments")
     if isinstance(arguments, dict | list):
-        return encode_loosely(arguments).decode()
+        return json_text(arguments)
     return arguments if isinstance(arguments, str) else ""
 
 

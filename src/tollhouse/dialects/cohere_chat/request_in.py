@@ -36,12 +36,12 @@ from tollhouse.core.request import (
     ToolChoice,
 )
 from tollhouse.dialects.ground_family.bad_input import decoded, told_to_callers
-from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.loose_json import json_text
 from tollhouse.ports.dialect import ClientCall
 from tollhouse.wire.json_fields import Fields, Leftovers, WrongType
 
 from .citations import citation_of, content_index_of
-from .naming import NAME
+from .vocabulary import NAME
 
 _DATA_URI: Final = re.compile(r"data:(?P<type>[^;,]*)(?:;[^;,]*)*;base64,(?P<data>.*)", re.DOTALL)
 _NO_CITATIONS: Final = ("off", "disabled")
@@ -168,7 +168,7 @@ def _document(document: Fields, *, is_cited: bool) -> Media:
     name = title if is_plain and title is not None else document.take_text("id")
     return Media(
         kind=MediaKind.DOCUMENT,
-        text=text if is_plain and text is not None else encode_loosely(data).decode(),
+        text=text if is_plain and text is not None else json_text(data),
         name=name,
         is_cited=is_cited,
     )

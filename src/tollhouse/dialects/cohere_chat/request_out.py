@@ -9,14 +9,15 @@ from tollhouse.core.request import (
     ChoiceMode,
     Field,
     FormatKind,
-    Loss,
     ModelRequest,
     OutputFormat,
     Reasoning,
     ServerTool,
     Tool,
 )
+from tollhouse.dialects.ground_family.efforts import budget_of
 from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Thinking, Traits
 from tollhouse.ports.translation import Written
 
@@ -28,8 +29,8 @@ _MOST_P: Final = 0.99
 """Where `p` may lie: 1 in other APIs cuts nothing off, and neither does 0.99 here worth speaking of."""
 _MOST_K: Final = 500
 _MOST_PENALTY: Final = 1.0
-_BUDGETS: Final = {"minimal": 1024, "low": 2048, "medium": 8192}
-"""How many tokens an effort is worth, where only tokens are understood; what asks for more is not limited."""
+_LIMITED: Final = ("minimal", "low", "medium")
+"""Efforts that are worth a number of tokens; what asks for more is not limited."""
 
 
 def write_request(request: ModelRequest, traits: Traits) -> Written:
@@ -45,7 +46,7 @@ class _Writer:
     def __init__(self, request: ModelRequest, traits: Traits) -> None:
         self._request = request
         self._traits = traits
-        self._losses: dict[Loss, None] = {}
+        self._losses = Losses(traits)
         self._body: dict[str, Any] = {"model": request.model}
 
     def written(self) -> Written:
@@ -61,18 +62,13 @@ class _Writer:
             body = encode_loosely(self._body)
         except RecursionError:
             raise _too_deep() from None
-        return Written(body=body, losses=tuple(self._losses))
-
-    def _lose(self, field: Field, why: str = "", *, is_vital: bool = False) -> None:
-        self._losses[Loss(field=field, is_vital=is_vital, why=why)] = None
+        return Written(body=body, losses=self._losses.all())
 
     def _put(self, field: Field, name: str, value: Any) -> None:
         """A member, if it was said and the upstream takes it."""
         if value is None or value == ():
             return
-        if field in self._traits.unsupported:
-            self._lose(field)
-        else:
+        if self._losses.takes(field):
             self._body[name] = value
 
     # -- tools
@@ -83,24 +79,33 @@ class _Writer:
         for server_tool in request.tools:
             if isinstance(server_tool, ServerTool):
                 why = f"The tool '{server_tool.name}' is run by another provider."
-                self._lose(Field.SERVER_TOOLS, why, is_vital=True)
+                self._losses.add(Field.SERVER_TOOLS, why, is_vital=True)
+                if server_tool.cache is not None:
+                    self._losses.add(Field.CACHE_MARKS)
         choice = request.tool_choice
         if choice is not None and choice.names:
             # There is no naming a tool; offering no other comes to the same.
-            tools = [tool for tool in tools if tool.name in choice.names]
+            chosen = [tool for tool in tools if tool.name in choice.names]
+            if chosen:
+                tools = chosen
+            else:
+                self._losses.add(
+                    Field.TOOL_CHOICE, "The tool that was chosen is not there to be chosen.", is_vital=True
+                )
+                choice = None
         if tools:
             self._body["tools"] = [self._tool(tool) for tool in tools]
         self._strictness(tools)
         if choice is not None and choice.mode is not ChoiceMode.AUTO and tools:
             self._put(Field.TOOL_CHOICE, "tool_choice", choice.mode.value.upper())
         if request.parallel_tool_calls is not None:
-            self._lose(Field.PARALLEL_TOOL_CALLS)
+            self._losses.add(Field.PARALLEL_TOOL_CALLS)
 
     def _tool(self, tool: Tool) -> dict[str, Any]:
         if tool.cache is not None:
-            self._lose(Field.CACHE_MARKS)
+            self._losses.add(Field.CACHE_MARKS)
         if tool.grammar is not None:
-            self._lose(Field.CUSTOM_TOOL_GRAMMAR)
+            self._losses.add(Field.CUSTOM_TOOL_GRAMMAR)
         function: dict[str, Any] = {"name": tool.name}
         if tool.description is not None:
             function["description"] = tool.description
@@ -114,7 +119,7 @@ class _Writer:
         if self._traits.takes_strict_tools and all(tool.strict for tool in tools):
             self._put(Field.STRICT_TOOLS, "strict_tools", value=True)
         else:
-            self._lose(Field.STRICT_TOOLS)
+            self._losses.add(Field.STRICT_TOOLS)
 
     # -- everything that is a number or a word
 
@@ -130,16 +135,16 @@ class _Writer:
         self._put(Field.STOP, "stop_sequences", sampling.stop)
         self._put(Field.LOGPROBS, "logprobs", sampling.logprobs)
         if sampling.top_logprobs is not None:
-            self._lose(Field.TOP_LOGPROBS)
+            self._losses.add(Field.TOP_LOGPROBS)
         if sampling.logit_bias is not None:
-            self._lose(Field.LOGIT_BIAS)
+            self._losses.add(Field.LOGIT_BIAS)
         if sampling.n is not None and sampling.n > 1:
-            self._lose(Field.N, "Cohere gives one answer to a request.", is_vital=True)
+            self._losses.add(Field.N, "Cohere gives one answer to a request.", is_vital=True)
 
     def _penalty(self, field: Field, name: str, value: float | None) -> None:
         """From 0 to 1 here; elsewhere from -2 to 2, and what is beyond cannot be said."""
         if value is not None and not 0 <= value <= _MOST_PENALTY:
-            self._lose(field)
+            self._losses.add(field)
         else:
             self._put(field, name, value)
 
@@ -153,10 +158,10 @@ class _Writer:
         if reasoning is None:
             return
         if reasoning.summary is not None:
-            self._lose(Field.REASONING_SUMMARY)
+            self._losses.add(Field.REASONING_SUMMARY)
         wish = _thinking(reasoning)
         if wish is not None and self._traits.thinking is Thinking.NONE:
-            self._lose(Field.REASONING)
+            self._losses.add(Field.REASONING)
         else:
             self._put(Field.REASONING, "thinking", wish)
 
@@ -170,20 +175,20 @@ class _Writer:
             (Field.PROMPT_CACHE_RETENTION, request.prompt_cache_retention),
             (Field.CACHE_MARKS, request.cache),
             (Field.VERBOSITY, request.verbosity),
-            (Field.STORE, request.store),
+            (Field.STORE, request.store or None),  # what is not to be kept is not
         ):
             if value is not None:
-                self._lose(field)
+                self._losses.add(field)
         others = [kind for kind in request.modalities if kind != "text"]
         if others:
-            self._lose(
+            self._losses.add(
                 Field.MODALITIES, f"Cohere's answers are text, not {', '.join(others)}.", is_vital=True
             )
 
     # -- the conversation
 
     def _messages(self) -> None:
-        messages = Messages(self._lose, self._traits)
+        messages = Messages(self._losses, self._traits)
         listed = messages.written(self._request.instructions, self._request.messages)
         if messages.documents:
             self._body["documents"] = messages.documents
@@ -207,8 +212,8 @@ def _thinking(reasoning: Reasoning) -> dict[str, Any] | None:
     if reasoning.is_enabled is False or reasoning.effort == "none" or reasoning.budget_tokens == 0:
         return {"type": "disabled"}
     budget = reasoning.budget_tokens
-    if budget is None and reasoning.effort is not None:
-        budget = _BUDGETS.get(reasoning.effort)
+    if budget is None and reasoning.effort in _LIMITED:
+        budget = budget_of(reasoning.effort)
     if budget is not None and budget > 0:
         return {"type": "enabled", "token_budget": budget}
     if reasoning.is_enabled or reasoning.effort is not None or budget is not None:

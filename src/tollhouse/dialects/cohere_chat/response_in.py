@@ -12,7 +12,7 @@ from tollhouse.dialects.ground_family.refusals import not_an_answer
 from tollhouse.ports.dialect import Reading
 
 from .citations import citation_of, content_index_of
-from .finish import failure_of, finish_of, finish_word
+from .finishes import failure_of, finish_of, finish_word
 from .parts_in import arguments_in, call_id_in, logprobs_in, object_in, text_in
 
 

@@ -12,7 +12,7 @@ from tollhouse.ports.dialect import ClientCall
 from tollhouse.ports.translation import Scene
 
 from .citations import citation_documents
-from .finish import word_of
+from .finishes import word_of
 
 
 def write_response(response: ModelResponse, call: ClientCall, scene: Scene) -> bytes:  # noqa: ARG001 - the port's

@@ -26,7 +26,7 @@ from tollhouse.ports.dialect import Reading
 from tollhouse.wire.sse import Event
 
 from .citations import citation_of, content_index_of
-from .finish import failure_of, finish_of
+from .finishes import failure_of, finish_of
 from .parts_in import arguments_in, call_id_in, logprobs_in, object_in, text_in
 
 DONE: Final = b"[DONE]"

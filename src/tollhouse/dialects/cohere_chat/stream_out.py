@@ -27,7 +27,7 @@ from tollhouse.dialects.ground_family.loose_json import encode_loosely
 from tollhouse.ports.translation import Scene
 
 from .citations import citation_documents
-from .finish import word_of
+from .finishes import word_of
 from .response_out import call_document, logprob_document
 
 

@@ -10,7 +10,7 @@ from tollhouse.dialects.ground_family.event_streams import SseTap, cut_off
 from tollhouse.ports.dialect import Reading
 from tollhouse.wire.sse import Event
 
-from .finish import failure_of, finish_word
+from .finishes import failure_of, finish_word
 from .parts_in import object_in
 from .stream_in import DONE, stream_value
 

@@ -8,12 +8,13 @@ import msgspec
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.operation import Operation
+from tollhouse.dialects.ground_family.asks import with_model
 from tollhouse.dialects.ground_family.refusals import upstream_error
 from tollhouse.ports.dialect import EVENTS, Ask, ClientCall, Reading, StreamKind, StreamTap
 from tollhouse.ports.translation import ChatFaces, CountFaces, EmbeddingFaces, RerankFaces
 
+from . import asks
 from .errors import error_body
-from .request import forward_request, read_request
 
 FrameOf = Callable[[GatewayError, str], bytes]
 
@@ -40,10 +41,10 @@ class CohereDialect(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset([self.operation])
 
     def read(self, ask: Ask) -> ClientCall:
-        return read_request(ask, self.operation, self.subjects, has_streams=self.tap is not None)
+        return asks.read(ask, self.operation, self.subjects, has_streams=self.tap is not None)
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:  # noqa: ARG002 - it always comes
-        return forward_request(call, model)
+        return with_model(call, model)
 
     def tap_unary(self, body: bytes, operation: Operation) -> Reading:  # noqa: ARG002 - there is only one
         return self.judge(body)

@@ -7,7 +7,7 @@ from typing import Any
 from tollhouse.core.errors import invalid_request
 from tollhouse.core.ranking import RerankRequest
 from tollhouse.dialects.ground_family.bad_input import decoded, told_to_callers
-from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.loose_json import encode_loosely, json_text
 from tollhouse.ports.dialect import ClientCall
 from tollhouse.ports.translation import Written
 from tollhouse.wire.json_fields import Fields, Leftovers, WrongType
@@ -62,9 +62,9 @@ def _text_of(document: Any) -> str:
     if isinstance(document, dict) and document.keys() == {"text"} and isinstance(document["text"], str):
         return document["text"]
     if not isinstance(document, dict):
-        return encode_loosely(document).decode()
+        return json_text(document)
     return "\n".join([f"{name}: {_plain(value)}" for name, value in document.items()])
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else encode_loosely(value).decode()
+    return value if isinstance(value, str) else json_text(value)

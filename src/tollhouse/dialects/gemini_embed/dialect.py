@@ -8,12 +8,13 @@ import msgspec
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError, invalid_request
 from tollhouse.core.operation import Operation
+from tollhouse.dialects.ground_family.asks import call_of, scanned, splice
 from tollhouse.dialects.ground_family.google_errors import google_error_body, google_upstream_error
 from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS
 from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import shaped_answer
 from tollhouse.ports.dialect import EVENTS, Ask, ClientCall, Reading, Span, StreamKind, StreamTap
-from tollhouse.wire.json_scan import JsonFault, check_utf8, top_level
+from tollhouse.wire.json_scan import JsonFault, top_level
 
 from .faces import GeminiEmbeddingFaces, usage_of
 
@@ -48,58 +49,28 @@ class GeminiEmbed:
     ranking = None
 
     def read(self, ask: Ask) -> ClientCall:
-        try:
-            scan = top_level(ask.body)
-        except JsonFault as fault:
-            raise invalid_request(
-                f"The request's body cannot be read: {fault}.", hint="Send one JSON object in UTF-8."
-            ) from None
+        scan = scanned(ask.body, once=_SUBJECTS)
         if not ask.path_model:
             raise invalid_request(
                 "The path names no model.", param="model", hint="Call /v1beta/models/{model}:embedContent."
             )
-        for name in _SUBJECTS:
-            if name in scan.duplicates:
-                raise invalid_request(
-                    f"`{name}` stands in the request more than once.", param=name, hint=f"Send `{name}` once."
-                )
         if not any(name in scan.members for name in _SUBJECTS):
             raise invalid_request(
                 "`content` is missing.",
                 param="content",
                 hint="Send `content` with `parts`, or `requests` that have it.",
             )
-        return ClientCall(
-            operation=Operation.EMBEDDINGS,
-            model=ask.path_model,
-            is_stream=False,
-            asks_usage=True,
-            body=ask.body,
-            spans={**scan.members, "": scan.whole},
-            query=ask.query,
-            headers=ask.headers,
-        )
+        return call_of(ask, scan, model=ask.path_model, is_stream=False, operation=Operation.EMBEDDINGS)
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:  # noqa: ARG002 - always told
         """Each request of a batch names the model the path names; nothing else is touched."""
         if model == call.model:
             return call.body
         written = msgspec.json.encode(f"models/{model}")
-        pieces = []
-        position = 0
-        for start, end in sorted(_model_spans(call)):
-            pieces += [call.body[position:start], written]
-            position = end
-        return b"".join([*pieces, call.body[position:]])
+        return splice(call.body, [(span, written) for span in _model_spans(call)])
 
     def tap_unary(self, body: bytes, operation: Operation) -> Reading:  # noqa: ARG002 - there is only one
-        try:
-            check_utf8(body)
-            answer = msgspec.json.decode(body, type=_Answer)
-        except msgspec.ValidationError as error:
-            raise not_an_answer(f"answered with JSON of another shape ({error})") from None
-        except (JsonFault, *DECODE_FAULTS):
-            raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
+        answer = shaped_answer(body, _Answer)
         if answer.error:
             raise in_band_error(answer.error)
         if answer.embedding is None and answer.embeddings is None:

@@ -15,9 +15,8 @@ from tollhouse.core.vectors import EmbeddingRequest, EmbeddingResponse, Embeddin
 from tollhouse.dialects.ground_family.bad_input import decoded, told_to_callers
 from tollhouse.dialects.ground_family.counts import Counts
 from tollhouse.dialects.ground_family.google_spelling import GoogleFields, standard_base64
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
-from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.refusals import not_an_answer
+from tollhouse.dialects.ground_family.whole_answers import sound_answer
 from tollhouse.ports.dialect import ClientCall
 from tollhouse.ports.provider import Traits
 from tollhouse.ports.translation import Scene, Written
@@ -116,16 +115,11 @@ class GeminiEmbeddingFaces:
             raise invalid_request("The input has half of a surrogate pair.", param="input") from None
 
     def read_response(self, body: bytes) -> EmbeddingResponse:
-        try:
-            answer = decode_loosely(body)
-        except DECODE_FAULTS:
-            raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
-        if isinstance(answer, dict) and answer.get("error"):
-            raise in_band_error(answer["error"])
-        rows = answer.get("embeddings") if isinstance(answer, dict) else None
-        if isinstance(answer, dict) and rows is None and answer.get("embedding") is not None:
+        answer = sound_answer(body)
+        rows = answer.get("embeddings")
+        if rows is None and answer.get("embedding") is not None:
             rows = [answer["embedding"]]
-        if not isinstance(answer, dict) or not isinstance(rows, list):
+        if not isinstance(rows, list):
             raise not_an_answer("answered with JSON that has no `embeddings`")
         return EmbeddingResponse(
             model="",

@@ -28,12 +28,13 @@ from tollhouse.core.content import (
 )
 from tollhouse.core.errors import invalid_request
 from tollhouse.core.request import Field, ModelRequest
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
+from tollhouse.dialects.ground_family.call_input import input_of
+from tollhouse.dialects.ground_family.loose_json import object_in
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Thinking as Style
 from tollhouse.ports.provider import Traits
 
 from .citations import DIALECT
-from .losses_out import Losses
 from .media import written_media
 from .signatures import NO_SIGNATURE, signature_for_upstream
 
@@ -219,36 +220,19 @@ def _sign_first_call(parts: list[dict[str, Any]]) -> None:
 
 def _arguments(call: ToolCall) -> Any:
     """The arguments' own text where it is an object's. Raises: GatewayError `invalid_request`."""
-    if call.kind is ToolKind.CUSTOM:
-        return {"input": call.arguments}
-    text = call.arguments.strip()
-    if not text:
-        return {}
-    raw = _raw_object(text)
-    if raw is None:
+    if call.kind is ToolKind.FUNCTION and object_in(call.arguments) is None:
         raise invalid_request(
             f"The arguments of the tool call '{call.id}' are no JSON object.",
             param="messages",
             hint="Send the arguments as the model wrote them, or `{}`.",
         )
-    return raw
+    return input_of(call)
 
 
 def _response(text: str, *, is_error: bool) -> Any:
     """Always an object: the tool's own where it answered with one."""
     if is_error:
         return {"error": text}
-    raw = _raw_object(text.strip())
-    return raw if raw is not None else {"output": text}
-
-
-def _raw_object(text: str) -> msgspec.Raw | None:
-    """The text of a JSON object, to stand in the body as it is."""
-    if not text.startswith("{"):
-        return None
-    try:
-        written = text.encode()
-        value = decode_loosely(written)
-    except DECODE_FAULTS:
-        return None
-    return msgspec.Raw(written) if isinstance(value, dict) else None
+    if text.strip() and object_in(text) is not None:
+        return msgspec.Raw(text.strip().encode())
+    return {"output": text}

@@ -8,7 +8,6 @@ own (parts with a signature are not to be merged with others), and a whole answe
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +35,7 @@ from tollhouse.core.events import (
 )
 from tollhouse.core.response import Finish
 from tollhouse.core.usage import Usage, UsageSource
+from tollhouse.dialects.ground_family.call_ids import made_id
 from tollhouse.dialects.ground_family.event_streams import cut_off
 from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
 from tollhouse.ports.dialect import Reading
@@ -297,10 +297,7 @@ class _Candidate:
         """The provider's own, or one that is the same whenever this answer is read, and another in every answer."""
         found = call.id
         if not found or found in self._call_ids:
-            said = "\n".join(
-                [self._response_id, str(self._number), str(len(self._call_ids)), call.name, arguments]
-            )
-            found = "call_" + hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+            found = made_id(self._response_id, self._number, len(self._call_ids), call.name, arguments)
         self._call_ids.add(found)
         return found
 

@@ -11,6 +11,7 @@ from tollhouse.core.errors import GatewayError, invalid_request
 from tollhouse.core.operation import Operation
 from tollhouse.core.request import Field, ModelRequest
 from tollhouse.core.response import ModelResponse
+from tollhouse.dialects.ground_family.asks import call_of, scanned, splice
 from tollhouse.dialects.ground_family.counts import Counts
 from tollhouse.dialects.ground_family.google_errors import google_error_body, google_upstream_error
 from tollhouse.dialects.ground_family.refusals import not_an_answer
@@ -20,7 +21,6 @@ from tollhouse.ports.translation import EventReader, EventWriter, Scene, Written
 from tollhouse.wire.json_scan import JsonFault, TopLevel, top_level
 
 from .counting import GeminiCounting
-from .field_words import KNOWN, WORDS
 from .mend import mend
 from .request_in import read_request
 from .request_out import write_request
@@ -29,6 +29,7 @@ from .response_out import write_response
 from .stream_in import GeminiReader
 from .stream_out import GeminiWriter
 from .tap import ArrayTap, GeminiTap, stream_kind
+from .vocabulary import KNOWN, WORDS
 
 _WHOLE_REQUESTS: Final = ("generateContentRequest", "generate_content_request")
 
@@ -69,25 +70,17 @@ class GeminiGenerate:
     ranking = None
 
     def read(self, ask: Ask) -> ClientCall:
-        scan = _scanned(ask.body)
+        wanted: tuple[str, ...] = ("contents",)
+        if ask.operation is Operation.COUNT_TOKENS:
+            wanted += _WHOLE_REQUESTS
+        scan = scanned(ask.body, once=wanted)
         if not ask.path_model:
             raise invalid_request(
                 "The path names no model.", param="model", hint="Call /v1beta/models/{model}:generateContent."
             )
-        wanted: tuple[str, ...] = ("contents",)
-        if ask.operation is Operation.COUNT_TOKENS:
-            wanted += _WHOLE_REQUESTS
         _check(ask.body, scan, wanted)
-        return ClientCall(
-            operation=ask.operation,
-            model=ask.path_model,
-            is_stream=ask.operation is Operation.CHAT and bool(ask.path_stream),
-            asks_usage=True,
-            body=ask.body,
-            spans={**scan.members, "": scan.whole},
-            query=ask.query,
-            headers=ask.headers,
-        )
+        is_stream = ask.operation is Operation.CHAT and bool(ask.path_stream)
+        return call_of(ask, scan, model=ask.path_model, is_stream=is_stream)
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:  # noqa: ARG002 - always told
         """The model stands in the path. Only a request to be counted whole names it again."""
@@ -101,8 +94,8 @@ class GeminiGenerate:
             return call.body
         if inner is None:
             return call.body
-        written = msgspec.json.encode(f"models/{model}")
-        return call.body[: start + inner[0]] + written + call.body[start + inner[1] :]
+        span = (start + inner[0], start + inner[1])
+        return splice(call.body, [(span, msgspec.json.encode(f"models/{model}"))])
 
     def tap_unary(self, body: bytes, operation: Operation) -> Reading:
         if operation is not Operation.COUNT_TOKENS:
@@ -135,21 +128,7 @@ class GeminiGenerate:
         return mend(body, issuer)
 
 
-def _scanned(body: bytes) -> TopLevel:
-    try:
-        return top_level(body)
-    except JsonFault as fault:
-        raise invalid_request(
-            f"The request's body cannot be read: {fault}.", hint="Send one JSON object in UTF-8."
-        ) from None
-
-
 def _check(body: bytes, scan: TopLevel, wanted: tuple[str, ...]) -> None:
-    for name in wanted:
-        if name in scan.duplicates:
-            raise invalid_request(
-                f"`{name}` stands in the request more than once.", param=name, hint=f"Send `{name}` once."
-            )
     spans: list[Any] = [scan.members[name] for name in wanted if name in scan.members]
     if any(body[start:end] != b"null" for start, end in spans):
         return

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from tollhouse.core.content import Media, Opaque, Part, Refusal, Signature, Text, Thinking, ToolCall, ToolKind
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
+from tollhouse.core.content import Media, Opaque, Part, Refusal, Signature, Text, Thinking, ToolCall
+from tollhouse.dialects.ground_family.call_input import input_of
 
 from .citations import DIALECT
 from .media import written_media
@@ -25,7 +23,7 @@ def text_part(text: str, *, is_thought: bool, signature: Signature | None = None
 def call_part(call: ToolCall, *, is_first: bool) -> dict[str, Any]:
     """A call, whole: `args` is an object, so nothing can be said before its end. The first of an answer is signed."""
     return {
-        "functionCall": {"id": call.id, "name": call.name, "args": _arguments(call)},
+        "functionCall": {"id": call.id, "name": call.name, "args": input_of(call)},
         **signature_for_caller(call.signature, is_needed=is_first),
     }
 
@@ -46,20 +44,3 @@ def whole_part(part: Part, *, is_first_call: bool = False) -> dict[str, Any] | N
             return part.value
         case _:
             return None
-
-
-def _arguments(call: ToolCall) -> object:
-    """An object, whatever the model wrote: what is none stands in one as `input`, as custom tools have it."""
-    if call.kind is ToolKind.FUNCTION:
-        text = call.arguments.strip()
-        if not text:
-            return {}
-        try:
-            value = decode_loosely(text.encode("utf-8", "surrogatepass"))
-        except DECODE_FAULTS:
-            value = None
-        if isinstance(value, dict):
-            # A line break between members, which JSON allows, would end the line of an event.
-            has_breaks = "\n" in text or "\r" in text
-            return value if has_breaks else msgspec.Raw(text.encode("utf-8", "replace"))
-    return {"input": call.arguments}

@@ -12,12 +12,12 @@ from typing import Any, Final
 from tollhouse.core.errors import invalid_request
 from tollhouse.core.request import ChoiceMode, Field, FormatKind, ModelRequest, ServerTool, Tool
 from tollhouse.dialects.ground_family.bad_input import told_to_callers
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 from tollhouse.ports.translation import Written
 
 from .citations import DIALECT
 from .contents_out import Conversation, write_contents
-from .losses_out import Losses
 from .response_out import encoded
 from .thinking_out import thinking_config
 
@@ -40,7 +40,7 @@ def write_request(request: ModelRequest, traits: Traits) -> Written:
 
 def request_document(request: ModelRequest, traits: Traits) -> tuple[dict[str, Any], tuple[Any, ...]]:
     """The body, not yet encoded, and its losses. Raises: GatewayError, where there is nothing to send."""
-    losses = Losses()
+    losses = Losses(traits)
     _note_unsaid(request, losses)
     document: dict[str, Any] = {}
     with told_to_callers():

@@ -6,9 +6,8 @@ from typing import Any
 
 from tollhouse.core.fold import fold
 from tollhouse.core.response import ModelResponse
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
 from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import json_of_answer
 
 from .course import Course
 
@@ -17,10 +16,7 @@ _MARKS = ("candidates", "promptFeedback", "usageMetadata")
 
 def answer_of(body: bytes) -> dict[str, Any]:
     """The answer's object. Raises: GatewayError where it is an error or no answer."""
-    try:
-        answer = decode_loosely(body)
-    except DECODE_FAULTS:
-        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
+    answer = json_of_answer(body)
     if isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]
     if not isinstance(answer, dict):

@@ -22,7 +22,7 @@ from tollhouse.wire.sse import Event, events
 from .finishes import finish_word
 from .usage import usage_of
 
-ARRAY: Final = StreamKind(content_type=b"application/json", accept=EVENTS.accept)
+ARRAY: Final = StreamKind(content_type=b"application/json")
 """The upstream is asked for events all the same."""
 
 _SILENT: Final = frozenset(["thought", "thoughtSignature"])

@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tollhouse.core.request import Field, Reasoning
+from tollhouse.dialects.ground_family.efforts import budget_of, effort_of, nearest
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Thinking, Traits
 
-from .losses_out import Losses
-
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_BUDGETS: Final = {
-    "none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 24_576, "max": 24_576,
-}  # fmt: skip
+_MOST_BUDGET: Final = 24_576
+"""Of Gemini 2.5 Flash; Pro takes a little more."""
 _LEAST_BUDGET: Final = 128
 """Of models that cannot but think."""
 _LEVELS: Final = frozenset(["minimal", "low", "medium", "high", "xhigh"])
@@ -55,26 +53,16 @@ def _budget(reasoning: Reasoning, traits: Traits, losses: Losses) -> dict[str, A
         losses.add(Field.REASONING, "The model cannot but think; it is asked to think as little as it can.")
         return {"thinkingBudget": _LEAST_BUDGET}
     if effort is not None:
-        return {"thinkingBudget": _BUDGETS[_nearest(effort, frozenset(_BUDGETS))]}
+        return {"thinkingBudget": min(budget_of(effort), _MOST_BUDGET)}
     return {"thinkingBudget": _PLEASES} if reasoning.is_enabled else {}
 
 
 def _level(reasoning: Reasoning, traits: Traits, losses: Losses) -> dict[str, Any]:
     effort = "none" if reasoning.is_enabled is False else reasoning.effort
     if effort is None and reasoning.budget_tokens is not None:
-        effort = _effort_of(reasoning.budget_tokens)
+        effort = effort_of(reasoning.budget_tokens)
     if effort is None:
         return {}
     if effort == "none":
         losses.add(Field.REASONING, "The model cannot but think; it is asked to think as little as it can.")
-    return {"thinkingLevel": _nearest(effort, traits.efforts & _LEVELS or _LEVELS)}
-
-
-def _effort_of(budget: int) -> str:
-    return next((effort for effort in ("low", "medium") if budget <= _BUDGETS[effort]), "high")
-
-
-def _nearest(effort: str, among: frozenset[str]) -> str:
-    """The word itself or the nearest there is, the lower of two; unknown words count as `medium`."""
-    place = _EFFORTS.index(effort) if effort in _EFFORTS else _EFFORTS.index("medium")
-    return min(among, key=lambda word: (abs(_EFFORTS.index(word) - place), _EFFORTS.index(word)))
+    return {"thinkingLevel": nearest(effort, traits.efforts & _LEVELS or _LEVELS)}

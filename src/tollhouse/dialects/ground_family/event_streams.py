@@ -250,6 +250,14 @@ def object_of(event: Event) -> dict[str, Any]:
     return value
 
 
+def value_of(event: Event) -> object:
+    """The event's data, or its text where that is no JSON: for errors, whose words are kept whatever they are."""
+    try:
+        return decode_loosely(event.text)
+    except DECODE_FAULTS:
+        return event.text.decode("utf-8", "replace")
+
+
 def tail_events(tail: bytes) -> list[Event]:
     """What a body ends with, should it not be an empty line. Raises: GatewayError where it is no event."""
     try:
@@ -260,10 +268,7 @@ def tail_events(tail: bytes) -> list[Event]:
 
 def raise_error_in(event: Event) -> None:
     """The last event came without its end; if it is an error, its words are still worth more than that it was cut."""
-    try:
-        value = decode_loosely(event.text)
-    except DECODE_FAULTS:
-        value = event.text.decode("utf-8", "replace")
+    value = value_of(event)
     if event.name == b"error":
         raise in_band_error(value)
     if isinstance(value, dict) and value.get("error"):

@@ -29,9 +29,32 @@ def decode_loosely(text: bytes) -> Any:
 
 
 def encode_loosely(value: Any) -> bytes:
-    """JSON of what was decoded loosely. Where there is half a surrogate pair in it, which has no UTF-8, everything
-    beyond ASCII is escaped. Raises: RecursionError."""
+    """Compact JSON of what was decoded loosely, members in their order. Where there is half a surrogate pair in it,
+    which has no UTF-8, everything beyond ASCII is escaped. Raises: RecursionError."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
+        return json.dumps(value, separators=(",", ":"), default=_opened).encode()
+
+
+def json_text(value: Any) -> str:
+    """The same as text, as in the arguments of a call. Raises: RecursionError."""
+    return encode_loosely(value).decode()
+
+
+def object_in(text: str) -> dict[str, Any] | None:
+    """The object that a call's arguments are; nothing at all is an empty one. None where the text is none."""
+    if not text.strip():
+        return {}
+    try:
+        value = decode_loosely(text.encode())
+    except DECODE_FAULTS:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _opened(raw: Any) -> Any:
+    """What `msgspec.Raw` holds, for the standard library's encoder, which knows no such thing."""
+    if not isinstance(raw, msgspec.Raw):
+        raise TypeError(f"{type(raw)} is no JSON")
+    return decode_loosely(bytes(raw))

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tollhouse.core.operation import Operation
+from tollhouse.dialects.openai_family.asks import Subject
 from tollhouse.dialects.openai_family.dialect import FamilyDialect
-from tollhouse.dialects.openai_family.request import Subject
 from tollhouse.dialects.openai_family.unary import read_choices
 
 from .faces import OpenAiChatFaces
 from .mend import mend
 from .responses_shape import as_chat
-from .spelling import NAME
+from .vocabulary import NAME
 
 _KNOWN: Final = frozenset(
     [
@@ -57,5 +57,5 @@ DIALECT = FamilyDialect(
     judge=read_choices,
     is_content=_is_content,
     chat=OpenAiChatFaces(),
-    mends=mend,
+    mend_body=mend,
 )

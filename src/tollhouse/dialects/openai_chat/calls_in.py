@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from tollhouse.core.content import Signature, ToolCall, ToolKind
 from tollhouse.core.events import PartDelta, PartEnded, PartStarted, StreamEvent
+from tollhouse.dialects.ground_family.call_ids import made_id
 
-from .ids import made_id
 from .reasoning import call_signature
 from .response_in import arguments_of, call_kind, text_of
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tollhouse.core.content import Citation
 
-from .spelling import NAME
+from .vocabulary import NAME
 
 
 def read_annotations(annotations: object) -> tuple[Citation, ...]:

@@ -12,7 +12,7 @@ from tollhouse.wire.json_fields import Fields, WrongType
 
 from . import media
 from .reasoning import read_block
-from .spelling import NAME
+from .vocabulary import NAME
 
 _TTLS: Final = ("5m", "1h")
 """Lifetimes that others than OpenAI know."""

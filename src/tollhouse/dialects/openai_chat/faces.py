@@ -14,9 +14,9 @@ from .request_in import read_request
 from .request_out import write_request
 from .response_in import read_response
 from .response_out import write_response
-from .spelling import WORDS
 from .stream_in import ChatReader
 from .stream_out import ChatWriter
+from .vocabulary import WORDS
 
 
 class OpenAiChatFaces:

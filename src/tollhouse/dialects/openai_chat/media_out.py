@@ -11,21 +11,21 @@ from typing import Any
 
 from tollhouse.core.content import Media, MediaKind
 from tollhouse.core.request import Field
+from tollhouse.dialects.ground_family.losses import Losses
 
-from .losses import Losses
 from .media import audio_format, data_url, text_of
 
 
 def media_parts(media: Media, losses: Losses) -> list[dict[str, Any]]:
     """The parts a file is told in; none where it cannot be told, which is noted."""
     if media.is_cited:
-        losses.note(Field.CITATIONS)
+        losses.add(Field.CITATIONS)
     part = _part(media, losses)
     if part is None or not losses.takes(Field.MEDIA):
-        losses.note(Field.MEDIA, _why(media))
+        losses.add(Field.MEDIA, _why(media), is_vital=True)
         return []
     if media.name and media.name not in _texts_of(part):
-        losses.note(Field.MEDIA_NAMES)
+        losses.add(Field.MEDIA_NAMES)
     return [{"type": "text", "text": media.context}, part] if media.context else [part]
 
 

@@ -21,12 +21,12 @@ from tollhouse.core.content import (
     ToolKind,
     ToolResult,
 )
-from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.call_ids import made_id
+from tollhouse.dialects.ground_family.loose_json import json_text
 from tollhouse.wire.json_fields import Fields, WrongType
 
 from .citations import read_annotations
 from .content_in import marked, read_content, take_cache
-from .ids import made_id
 from .reasoning import TEXT_FIELDS, call_signature, read_blocks, read_details
 
 _INSTRUCTING = (Role.SYSTEM.value, Role.DEVELOPER.value)
@@ -189,7 +189,7 @@ def _arguments(value: Any) -> str:
     """JSON text as it is; some send the object itself."""
     if isinstance(value, str):
         return value if value.strip() else "{}"
-    return "{}" if value is None else encode_loosely(value).decode()
+    return "{}" if value is None else json_text(value)
 
 
 def _result_parts(parts: tuple[Part, ...]) -> tuple[Text | Media, ...]:
@@ -205,5 +205,5 @@ def _only_text(part: Part, fields: Fields) -> Text:
 def _as_text(part: Part) -> str:
     """Of a result in a form nobody else has: its JSON."""
     if isinstance(part, Opaque):
-        return encode_loosely(part.value).decode()
+        return json_text(part.value)
     return part.text if isinstance(part, Refusal | Thinking) else ""

@@ -25,14 +25,14 @@ from tollhouse.core.content import (
     ToolResult,
 )
 from tollhouse.core.request import Field, ModelRequest
+from tollhouse.dialects.ground_family.call_ids import fitting_id
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Thinking as ThinkingStyle
 
-from .ids import fitting_id
-from .losses import Losses
 from .media_out import media_parts
 from .reasoning import encrypted_detail, extra_content, written_details
-from .spelling import NAME
 from .tools_out import cache_member
+from .vocabulary import NAME
 
 _GAP = "\n\n"
 
@@ -86,27 +86,34 @@ class _Writing:
         match part:
             case Text():
                 if part.citations:
-                    losses.note(Field.CITATIONS)
+                    losses.add(Field.CITATIONS)
                 if part.signature is not None:
-                    losses.note(Field.THINKING_PARTS)
+                    losses.add(Field.THINKING_PARTS)
                 return [{"type": "text", "text": part.text, **cache_member(part, losses)}]
             case Media():
-                written = media_parts(part, losses)
-                mark = cache_member(part, losses)
-                return [*written[:-1], {**written[-1], **mark}] if written else []
+                return self._media(part)
+            case Opaque() if part.dialect == NAME:
+                return [part.value]
             case Opaque():
-                if part.dialect == NAME:
-                    return [part.value]
-                losses.note(
-                    Field.OPAQUE_PARTS, f"A part of type '{part.kind}' has no form in chat completions."
+                losses.add(
+                    Field.OPAQUE_PARTS,
+                    f"A part of type '{part.kind}' has no form in chat completions.",
+                    is_vital=True,
                 )
             case Refusal():
                 return [{"type": "text", "text": part.text}]
             case Thinking():
-                losses.note(Field.THINKING_PARTS)
+                losses.add(Field.THINKING_PARTS)
             case ToolCall() | ToolResult():
                 pass  # have messages of their own
         return []
+
+    def _media(self, part: Media) -> list[dict[str, Any]]:
+        written = media_parts(part, self._losses)
+        if not written:
+            self._note_mark(part)
+            return []
+        return [*written[:-1], {**written[-1], **cache_member(part, self._losses)}]
 
     # -- the user, with results of tools
 
@@ -122,7 +129,7 @@ class _Writing:
     def _result(self, result: ToolResult) -> list[Part]:
         """Writes one; what it could not say is to follow in a message of the user's."""
         if result.is_error:
-            self._losses.note(Field.TOOL_ERRORS)
+            self._losses.add(Field.TOOL_ERRORS)
         call_id = fitting_id(result.call_id, self._losses.traits.call_id_pattern)
         parts, shown = self._result_parts(result, call_id)
         content = self.content(parts)
@@ -175,14 +182,22 @@ class _Writing:
                 case Media(kind=MediaKind.AUDIO, file_id=str() as name):
                     more["audio"] = {"id": name}
                 case Media():
-                    self._losses.note(
-                        Field.MEDIA, f"The upstream takes no {part.kind.value} from the assistant."
+                    self._losses.add(
+                        Field.MEDIA,
+                        f"The upstream takes no {part.kind.value} from the assistant.",
+                        is_vital=True,
                     )
+                    self._note_mark(part)
                 case Thinking():
                     pass  # see _reasoning
                 case _:
                     spoken.append(part)
         return spoken
+
+    def _note_mark(self, part: Media) -> None:
+        """Of a part that is not there to bear it."""
+        if part.cache is not None:
+            self._losses.add(Field.CACHE_MARKS)
 
     def _reasoning(self, parts: Sequence[Part]) -> dict[str, Any]:
         """Earlier reasoning in the field the upstream takes it back in."""
@@ -201,16 +216,16 @@ class _Writing:
         text = "".join([thought.text for thought in thoughts])
         if field is not None and text and losses.takes(Field.THINKING_PARTS):
             if any(not thought.text for thought in thoughts):
-                losses.note(Field.THINKING_PARTS)
+                losses.add(Field.THINKING_PARTS)
             return {field: text}
         if thoughts:
-            losses.note(Field.THINKING_PARTS)
+            losses.add(Field.THINKING_PARTS)
         return {}
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         losses = self._losses
         if call.cache is not None:
-            losses.note(Field.CACHE_MARKS)
+            losses.add(Field.CACHE_MARKS)
         written: dict[str, Any] = {
             "id": fitting_id(call.id, losses.traits.call_id_pattern),
             "type": call.kind.value,
@@ -224,5 +239,5 @@ class _Writing:
             if call.signature.issuer == "gemini":
                 written["extra_content"] = extra_content(call.signature.value)
             else:
-                losses.note(Field.THINKING_PARTS)
+                losses.add(Field.THINKING_PARTS)
         return written

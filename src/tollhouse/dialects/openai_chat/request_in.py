@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from tollhouse.core.request import FormatKind, ModelRequest, OutputFormat, Reasoning
 from tollhouse.dialects.ground_family.bad_input import decoded, told_to_callers
+from tollhouse.dialects.ground_family.efforts import EFFORTS
 from tollhouse.dialects.openai_family.sampling import ignore_stream_members, read_end_user, read_sampling
 from tollhouse.ports.dialect import ClientCall
 from tollhouse.wire.json_fields import Fields, Leftovers, WrongType
@@ -13,8 +14,6 @@ from tollhouse.wire.json_fields import Fields, Leftovers, WrongType
 from .content_in import take_cache
 from .messages_in import Conversation
 from .tools_in import read_choice, read_tools
-
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def read_request(call: ClientCall) -> tuple[ModelRequest, tuple[str, ...]]:
@@ -108,7 +107,7 @@ def _output(fields: Fields) -> OutputFormat | None:
         kind=FormatKind.JSON_SCHEMA,
         name=described.take_text("name"),
         description=described.take_text("description"),
-        schema=described.take("schema"),
+        schema=described.take("schema") if "schema" in described else {"type": "object"},
         strict=described.take_flag("strict"),
     )
 
@@ -130,8 +129,8 @@ class _Wish:
         if effort == "default":  # Groq's word for its own choice
             self.is_enabled = True
             return
-        if effort not in _EFFORTS:
-            raise WrongType(path, f"one of {', '.join(_EFFORTS)}")
+        if effort not in EFFORTS:
+            raise WrongType(path, f"one of {', '.join(EFFORTS)}")
         self.effort = self.effort or effort
         if effort == "none":
             self.is_enabled = False

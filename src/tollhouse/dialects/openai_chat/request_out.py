@@ -7,18 +7,17 @@ from typing import Any, Final
 
 from tollhouse.core.errors import invalid_request
 from tollhouse.core.request import Field, FormatKind, ModelRequest, OutputFormat, Reasoning
+from tollhouse.dialects.ground_family.efforts import budget_of, effort_of, nearest
 from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Thinking, Traits
 from tollhouse.ports.translation import Written
 
-from .losses import Losses
 from .messages_out import write_messages
 from .tools_out import cache_member, tool_members
 
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""From none to most."""
-_BUDGETS: Final = ((1_024, "minimal"), (4_096, "low"), (16_384, "medium"), (32_768, "high"))
-"""Up to how many tokens which effort is meant: between the least Anthropic takes and what its guide calls large."""
+_TIERS: Final = frozenset(["auto", "default", "flex", "scale", "priority", "fast"])
+_MODALITIES: Final = frozenset(["text", "audio"])
 
 
 def write_request(request: ModelRequest, traits: Traits) -> Written:
@@ -77,12 +76,22 @@ def _plain_members(request: ModelRequest, losses: Losses) -> dict[str, Any]:
 
 
 def _fits(field: Field, request: ModelRequest, losses: Losses) -> bool:
-    """Two things the inventor refuses, whatever the model (API reference, "Chat", 2026-11-24)."""
+    """What the inventor refuses, whatever the model (API reference, "Chat", 2026-11-24)."""
     if field is Field.TOP_K and losses.traits.issuer == "openai":
-        losses.note(field, "OpenAI's models know no top_k.")
+        losses.add(field, "OpenAI's models know no top_k.")
+        return False
+    if field is Field.SERVICE_TIER and request.service_tier not in _TIERS:
+        losses.add(field, "Chat completions have no such service tier.")
+        return False
+    if (
+        field is Field.MODALITIES
+        and losses.traits.issuer == "openai"
+        and set(request.modalities) - _MODALITIES
+    ):
+        losses.add(field, "OpenAI's models answer in text and sound.", is_vital=True)
         return False
     if field is Field.METADATA and not request.store:
-        losses.note(field, "Chat completions take metadata only when they are stored.")
+        losses.add(field, "Chat completions take metadata only when they are stored.")
         return False
     return True
 
@@ -95,7 +104,7 @@ def _reasoning(wish: Reasoning | None, losses: Losses) -> dict[str, Any]:
         return {}
     style = losses.traits.thinking
     if wish.summary is not None and wish.summary != "none" and style is not Thinking.OBJECT:
-        losses.note(Field.REASONING_SUMMARY, "Chat completions have no word for summaries of reasoning.")
+        losses.add(Field.REASONING_SUMMARY, "Chat completions have no word for summaries of reasoning.")
     if style is not Thinking.OBJECT and (wish.is_enabled, wish.effort, wish.budget_tokens) == (
         None,
         None,
@@ -116,33 +125,24 @@ def _meant(wish: Reasoning) -> str:
     if wish.effort is not None:
         return wish.effort
     if wish.budget_tokens is not None:
-        return next((effort for bound, effort in _BUDGETS if wish.budget_tokens <= bound), "xhigh")
+        return effort_of(wish.budget_tokens)
     return "medium"
-
-
-def _nearest(effort: str, taken: frozenset[str]) -> str | None:
-    """Of the words the upstream takes; of two as near the greater one."""
-    rank = _EFFORTS.index(effort) if effort in _EFFORTS else _EFFORTS.index("medium")
-    known = [word for word in _EFFORTS if word in taken and (word != "none" or effort == "none")]
-    return min(
-        known, key=lambda word: (abs(_EFFORTS.index(word) - rank), -_EFFORTS.index(word)), default=None
-    )
 
 
 def _nothing(wish: Reasoning, losses: Losses) -> dict[str, Any]:
     if not _is_off(wish):
-        losses.note(Field.REASONING, "The upstream's model cannot be told to think.")
+        losses.add(Field.REASONING, "The upstream's model cannot be told to think.")
     return {}
 
 
 def _effort(wish: Reasoning, losses: Losses) -> dict[str, Any]:
     meant = _meant(wish)
-    word = _nearest(meant, losses.traits.efforts)
+    word = nearest(meant, losses.traits.efforts, rounds_up=True)
     if word is None:
-        losses.note(Field.REASONING, "The upstream takes no word for how much to think.")
+        losses.add(Field.REASONING, "The upstream takes no word for how much to think.")
         return {}
     if meant == "none" and word != "none":
-        losses.note(Field.REASONING, "The upstream's model cannot be told not to think.")
+        losses.add(Field.REASONING, "The upstream's model cannot be told not to think.")
     return {"reasoning_effort": word}
 
 
@@ -152,7 +152,7 @@ def _object(wish: Reasoning, losses: Losses) -> dict[str, Any]:
     if _is_off(wish):
         told["enabled"] = False
     elif wish.effort is not None:
-        told["effort"] = _nearest(wish.effort, losses.traits.efforts) or wish.effort
+        told["effort"] = nearest(wish.effort, losses.traits.efforts, rounds_up=True) or wish.effort
     elif wish.budget_tokens is not None:
         told["max_tokens"] = wish.budget_tokens
     elif wish.is_enabled:
@@ -166,7 +166,7 @@ def _object(wish: Reasoning, losses: Losses) -> dict[str, Any]:
 
 def _switch(wish: Reasoning, losses: Losses) -> dict[str, Any]:
     if not _is_off(wish) and (wish.effort is not None or wish.budget_tokens is not None):
-        losses.note(Field.REASONING, "The upstream can be told whether to think, and not how much.")
+        losses.add(Field.REASONING, "The upstream can be told whether to think, and not how much.")
     return {"thinking": {"type": "disabled" if _is_off(wish) else "enabled"}}
 
 
@@ -175,8 +175,7 @@ def _budget(wish: Reasoning, losses: Losses) -> dict[str, Any]:  # noqa: ARG001 
         return {"thinking": {"type": "disabled"}}
     budget = wish.budget_tokens
     if budget is None:
-        bounds = {effort: bound for bound, effort in _BUDGETS}
-        budget = bounds.get(_meant(wish), _BUDGETS[-1][0])
+        budget = budget_of(wish.effort)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 

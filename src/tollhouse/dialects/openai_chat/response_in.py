@@ -19,17 +19,17 @@ from tollhouse.core.content import (
 )
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.response import Choice, ModelResponse
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely, encode_loosely
+from tollhouse.dialects.ground_family.call_ids import made_id
+from tollhouse.dialects.ground_family.loose_json import json_text
 from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import sound_answer
 from tollhouse.dialects.openai_family.choices import choice_error, finish_reason_of
-from tollhouse.dialects.openai_family.finishing import read_finish
+from tollhouse.dialects.openai_family.finishes import read_finish
 from tollhouse.dialects.openai_family.logprobs import read_logprobs
 from tollhouse.dialects.openai_family.usage import usage_of
 
 from . import media
 from .citations import read_annotations, read_sources
-from .ids import made_id
 from .reasoning import call_signature, read_block, read_blocks, read_details, words_of
 
 _OUT_OF_RESOURCES: Final = ("insufficient_system_resource", "network_error")
@@ -38,7 +38,7 @@ _OUT_OF_RESOURCES: Final = ("insufficient_system_resource", "network_error")
 
 def read_response(body: bytes) -> ModelResponse:
     """See ports.translation.ChatFaces.read_response."""
-    answer = _answer(body)
+    answer = sound_answer(body)
     found = answer.get("choices")
     if not isinstance(found, list):
         raise not_an_answer("answered with a JSON object that has no `choices`")
@@ -93,7 +93,7 @@ def arguments_of(value: object) -> str:
     """Arguments as text; some send the object itself."""
     if isinstance(value, str):
         return value
-    return "" if value is None else encode_loosely(value).decode()
+    return "" if value is None else json_text(value)
 
 
 class _Choice:
@@ -220,15 +220,3 @@ def _chunk(chunk: object) -> Part | None:
         return image_of(chunk)
     text = chunk.get("text")
     return Text(text=text) if isinstance(text, str) and text else None
-
-
-def _answer(body: bytes) -> dict[str, Any]:
-    try:
-        answer = decode_loosely(body)
-    except DECODE_FAULTS:
-        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
-    if not isinstance(answer, dict):
-        raise not_an_answer("answered with JSON that is no object")
-    if answer.get("error"):
-        raise in_band_error(answer["error"])
-    return answer

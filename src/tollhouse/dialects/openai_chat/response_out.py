@@ -19,7 +19,7 @@ from tollhouse.core.content import (
 from tollhouse.core.response import Choice, ModelResponse
 from tollhouse.core.seal import seal
 from tollhouse.dialects.ground_family.loose_json import encode_loosely
-from tollhouse.dialects.openai_family.finishing import finish_word
+from tollhouse.dialects.openai_family.finishes import finish_word
 from tollhouse.dialects.openai_family.logprobs import logprobs_document
 from tollhouse.dialects.openai_family.usage import usage_document
 from tollhouse.ports.dialect import ClientCall

@@ -30,7 +30,7 @@ from tollhouse.core.usage import Usage, UsageSource
 from tollhouse.dialects.ground_family.event_streams import SseReader, cut_off, json_of, object_of
 from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
 from tollhouse.dialects.openai_family.choices import finish_reason_of
-from tollhouse.dialects.openai_family.finishing import read_finish
+from tollhouse.dialects.openai_family.finishes import read_finish
 from tollhouse.dialects.openai_family.logprobs import read_logprobs
 from tollhouse.dialects.openai_family.usage import usage_beside, usage_of
 from tollhouse.ports.dialect import Reading

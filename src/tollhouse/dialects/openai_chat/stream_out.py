@@ -35,7 +35,7 @@ from tollhouse.core.events import (
 )
 from tollhouse.core.seal import seal
 from tollhouse.core.usage import Usage
-from tollhouse.dialects.openai_family.finishing import finish_word
+from tollhouse.dialects.openai_family.finishes import finish_word
 from tollhouse.dialects.openai_family.frames import DONE, PING, frame
 from tollhouse.dialects.openai_family.logprobs import logprobs_document
 from tollhouse.dialects.openai_family.usage import usage_document

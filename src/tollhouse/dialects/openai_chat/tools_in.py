@@ -9,7 +9,7 @@ from tollhouse.core.request import ChoiceMode, ServerTool, Tool, ToolChoice
 from tollhouse.wire.json_fields import Fields, WrongType
 
 from .content_in import take_cache
-from .spelling import NAME
+from .vocabulary import NAME
 
 SEARCH_OPTIONS: Final = "web_search_options"
 """OpenAI's search models are told to search by a member of the request and not by a tool."""
@@ -121,7 +121,9 @@ def _leave_the_rest(fields: Fields, choice: dict[str, Any], path: str) -> None:
         inside = value if isinstance(value, list) else [value]
         if all(isinstance(one, dict) for one in inside):
             for one in inside:
-                _leave_the_rest(fields, one, f"{path}.{name}[]" if isinstance(value, list) else f"{path}.{name}")
+                _leave_the_rest(
+                    fields, one, f"{path}.{name}[]" if isinstance(value, list) else f"{path}.{name}"
+                )
         elif name not in ("type", "name", "mode"):
             fields.child({name: value}, path)
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from tollhouse.core.content import ToolKind
 from tollhouse.core.request import ChoiceMode, Field, ModelRequest, ServerTool, Tool, ToolChoice
+from tollhouse.dialects.ground_family.losses import Losses
 
-from .losses import Losses
 from .responses_shape import nested_format
-from .spelling import NAME
 from .tools_in import SEARCH_OPTIONS
+from .vocabulary import NAME
 
 _FILTERS: Final = ("filters", "allowed_domains", "blocked_domains")
 _PLACE: Final = ("city", "country", "region", "timezone")
@@ -26,14 +26,17 @@ def tool_members(request: ModelRequest, losses: Losses) -> dict[str, Any]:
             tools.append(_tool(tool, losses))
         elif tool.dialect == NAME and tool.name != SEARCH_OPTIONS:
             tools.append(_marked(tool.value, tool, losses))
-        elif _can_search(tool, losses):
-            search = _search_options(tool, losses)
+        else:
+            if tool.cache is not None:
+                losses.add(Field.CACHE_MARKS)
+            if _can_search(tool, losses):
+                search = _search_options(tool, losses)
     members: dict[str, Any] = {}
     if tools:
         members["tools"] = tools
         members |= _wishes(request, choice, losses)
     elif request.tool_choice is not None and request.tool_choice.mode is ChoiceMode.REQUIRED:
-        losses.note(Field.TOOL_CHOICE, "No tool is left that could be required.")
+        losses.add(Field.TOOL_CHOICE, "No tool is left that could be required.")
     if search is not None:
         members[SEARCH_OPTIONS] = search
     return members
@@ -65,7 +68,7 @@ def _choice(request: ModelRequest, losses: Losses) -> Any:
         return word
     if losses.traits.issuer == "openai":
         return _allowed(choice, word, kinds)
-    losses.note(Field.TOOL_CHOICE, "The upstream cannot be told which of the tools are allowed.")
+    losses.add(Field.TOOL_CHOICE, "The upstream cannot be told which of the tools are allowed.")
     return word
 
 
@@ -92,7 +95,7 @@ def _tool(tool: Tool, losses: Losses) -> dict[str, Any]:
         if losses.traits.takes_strict_tools:
             inner["strict"] = tool.strict
         elif tool.strict:
-            losses.note(Field.STRICT_TOOLS, "The upstream does not hold models to the schemas of tools.")
+            losses.add(Field.STRICT_TOOLS, "The upstream does not hold models to the schemas of tools.")
     return _marked({"type": "function", "function": inner}, tool, losses)
 
 
@@ -126,7 +129,7 @@ def cache_member(marked: Any, losses: Losses) -> dict[str, Any]:
     if cache is None:
         return {}
     if not losses.traits.takes_cache_marks:
-        losses.note(Field.CACHE_MARKS)
+        losses.add(Field.CACHE_MARKS)
         return {}
     if not losses.takes(Field.CACHE_MARKS):
         return {}
@@ -142,9 +145,10 @@ def _can_search(tool: ServerTool, losses: Losses) -> bool:
         if losses.takes(Field.SERVER_TOOLS):
             return True
     else:
-        losses.note(
+        losses.add(
             Field.SERVER_TOOLS,
             f"The tool '{tool.name}' is run by its provider, and the upstream does not run it.",
+            is_vital=True,
         )
     return False
 
@@ -163,7 +167,7 @@ def _search_options(tool: ServerTool, losses: Losses) -> dict[str, Any]:
         options["user_location"] = {"type": "approximate", "approximate": known}
     said = {name for name, value in tool.value.items() if value and name not in ("type", "name")}
     if said - options.keys():
-        losses.note(
+        losses.add(
             Field.SERVER_TOOLS,
             f"Some settings of the tool '{tool.name}' cannot be sent to the upstream.",
             is_vital=any(tool.value.get(name) for name in _FILTERS),

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tollhouse.core.operation import Operation
+from tollhouse.dialects.openai_family.asks import Subject
 from tollhouse.dialects.openai_family.dialect import FamilyDialect
-from tollhouse.dialects.openai_family.request import Subject
 from tollhouse.dialects.openai_family.unary import read_choices
 
 from .faces import CompletionsFaces

@@ -7,8 +7,8 @@ and docstrings of openai-python 3.57.0, read 2026-11-24.
 from __future__ import annotations
 
 from tollhouse.core.operation import Operation
+from tollhouse.dialects.openai_family.asks import Subject
 from tollhouse.dialects.openai_family.dialect import FamilyDialect
-from tollhouse.dialects.openai_family.request import Subject
 from tollhouse.dialects.openai_family.unary import read_embeddings
 
 from .faces import OpenAiEmbeddingFaces

@@ -19,9 +19,8 @@ from tollhouse.core.errors import invalid_request
 from tollhouse.core.request import Field, Loss
 from tollhouse.core.vectors import EmbeddingRequest, EmbeddingResponse
 from tollhouse.dialects.ground_family.bad_input import decoded, told_to_callers
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
-from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.refusals import not_an_answer
+from tollhouse.dialects.ground_family.whole_answers import sound_answer
 from tollhouse.dialects.openai_family.usage import usage_of
 from tollhouse.ports.dialect import ClientCall
 from tollhouse.ports.provider import Traits
@@ -113,14 +112,9 @@ class OpenAiEmbeddingFaces:
             raise invalid_request("`input` has half of a surrogate pair.", param="input") from None
 
     def read_response(self, body: bytes) -> EmbeddingResponse:
-        try:
-            answer = decode_loosely(body)
-        except DECODE_FAULTS:
-            raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
-        if isinstance(answer, dict) and answer.get("error"):
-            raise in_band_error(answer["error"])
-        rows = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(answer, dict) or not isinstance(rows, list):
+        answer = sound_answer(body)
+        rows = answer.get("data")
+        if not isinstance(rows, list):
             raise not_an_answer("answered with JSON that has no `data`")
         model = answer.get("model")
         return EmbeddingResponse(

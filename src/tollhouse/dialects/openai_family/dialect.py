@@ -15,7 +15,8 @@ from tollhouse.dialects.ground_family.refusals import upstream_error
 from tollhouse.ports.dialect import EVENTS, Ask, ClientCall, Reading, StreamKind, StreamTap
 from tollhouse.ports.translation import ChatFaces, CountFaces, EmbeddingFaces, RerankFaces
 
-from .request import Subject, forward_request, read_request
+from . import asks
+from .asks import Subject
 from .stream import FamilyTap
 
 
@@ -38,7 +39,7 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
     embedding: EmbeddingFaces | None = None
     counting: CountFaces | None = None
     ranking: RerankFaces | None = None
-    mends: Callable[[bytes, str], bytes] = _as_it_is
+    mend_body: Callable[[bytes, str], bytes] = _as_it_is
     """See ports.dialect.Dialect.mend."""
 
     @property
@@ -46,10 +47,10 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset([self.operation])
 
     def read(self, ask: Ask) -> ClientCall:
-        return read_request(ask, self.operation, self.subject, streams=self.is_content is not None)
+        return asks.read(ask, self.operation, self.subject, streams=self.is_content is not None)
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:
-        return forward_request(call, model, ask_usage=ask_usage)
+        return asks.forward(call, model, ask_usage=ask_usage)
 
     def tap_unary(self, body: bytes, operation: Operation) -> Reading:  # noqa: ARG002 - there is only one
         return self.judge(body)
@@ -77,4 +78,4 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
         return b"data: " + self.error_body(error, request_id) + b"\n\n"
 
     def mend(self, body: bytes, issuer: str) -> bytes:
-        return self.mends(body, issuer)
+        return self.mend_body(body, issuer)

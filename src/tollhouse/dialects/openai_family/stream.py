@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tollhouse.core.usage import UsageSource
-from tollhouse.dialects.ground_family.event_streams import SseTap
+from tollhouse.dialects.ground_family.event_streams import SseTap, value_of
 from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
 from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
 from tollhouse.dialects.ground_family.words import outline
@@ -72,7 +72,7 @@ class FamilyTap(SseTap):
 
     def _event(self, event: Event) -> bool:
         if event.name == b"error":
-            raise in_band_error(_value(event.text))
+            raise in_band_error(value_of(event))
         if self.is_done or not event.text.strip():
             return True
         if event.text.startswith(_DONE):
@@ -151,10 +151,3 @@ def _decoded_loosely(text: bytes) -> _Chunk:
     if not isinstance(value, dict):
         raise not_an_answer("sent an event that is no JSON object")
     return _Chunk(**{name: value.get(name) for name in _Chunk.__struct_fields__})
-
-
-def _value(text: bytes) -> object:
-    try:
-        return decode_loosely(text)
-    except DECODE_FAULTS:
-        return text.decode("utf-8", "replace")

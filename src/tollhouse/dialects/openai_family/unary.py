@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, no_constant
 from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import shaped_answer
 from tollhouse.ports.dialect import Reading
-from tollhouse.wire.json_scan import JsonFault, check_utf8
 
 from .choices import choice_error, finish_reason_of
 from .usage import usage_of
@@ -57,22 +54,7 @@ def read_embeddings(body: bytes) -> Reading:
 
 
 def _answer(body: bytes) -> _Answer:
-    try:
-        check_utf8(body)
-        answer = _decode(body)
-    except msgspec.ValidationError as error:
-        raise not_an_answer(f"answered with JSON of another shape ({error})") from None
-    except (JsonFault, *DECODE_FAULTS):
-        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
+    answer = shaped_answer(body, _Answer)
     if answer.error:
         raise in_band_error(answer.error)
     return answer
-
-
-def _decode(body: bytes) -> _Answer:
-    try:
-        return msgspec.json.decode(body, type=_Answer)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return msgspec.convert(json.loads(body.decode("utf-8"), parse_constant=no_constant), type=_Answer)

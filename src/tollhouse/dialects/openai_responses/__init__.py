@@ -10,12 +10,13 @@ import msgspec
 
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.operation import Operation
+from tollhouse.dialects.ground_family.asks import with_model
 from tollhouse.dialects.ground_family.refusals import upstream_error
 from tollhouse.ports.dialect import EVENTS, Ask, ClientCall, Reading, StreamKind, StreamTap
 from tollhouse.ports.translation import ChatFaces, CountFaces, EmbeddingFaces, RerankFaces
 
-from . import errors
-from .calls import KNOWN, forward_call, read_call
+from . import asks, errors
+from .asks import KNOWN
 from .faces import ResponsesFaces
 from .mend import mend
 from .tap import ResponsesTap
@@ -34,10 +35,10 @@ class ResponsesDialect(msgspec.Struct, frozen=True, kw_only=True):
     ranking: RerankFaces | None = None
 
     def read(self, ask: Ask) -> ClientCall:
-        return read_call(ask)
+        return asks.read(ask)
 
     def forward(self, call: ClientCall, model: str, *, ask_usage: bool) -> bytes:  # noqa: ARG002 - it always comes
-        return forward_call(call, model)
+        return with_model(call, model)
 
     def tap_unary(self, body: bytes, operation: Operation) -> Reading:  # noqa: ARG002 - there is only one
         return judge(body)

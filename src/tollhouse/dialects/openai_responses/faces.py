@@ -39,6 +39,7 @@ WORDS: Final[Mapping[Field, str]] = {
     Field.SERVER_TOOLS: "tools",
     Field.IMAGE_DETAIL: "input[].content[].detail",
     Field.MEDIA: "input[].content",
+    Field.MEDIA_NAMES: "input[].content[].filename",
     Field.CITATIONS: "input[].content[].annotations",
     Field.OPAQUE_PARTS: "input",
     Field.STORE: "store",

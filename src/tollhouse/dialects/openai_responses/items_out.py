@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from typing import Any
 
 from tollhouse.core.content import (
@@ -19,7 +17,9 @@ from tollhouse.core.content import (
     ToolKind,
     ToolResult,
 )
-from tollhouse.core.request import Field, Loss
+from tollhouse.core.request import Field
+from tollhouse.dialects.ground_family.call_ids import fitting_id
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 
 from .media import write_media
@@ -29,13 +29,12 @@ from .tools import DIALECT
 class ItemWriter:
     """Writes messages in order. What cannot be said is noted in `losses`."""
 
-    __slots__ = ("_content", "_held", "_losses", "_pattern", "_traits", "items")
+    __slots__ = ("_content", "_held", "_losses", "_traits", "items")
 
-    def __init__(self, traits: Traits, losses: list[Loss]) -> None:
+    def __init__(self, traits: Traits, losses: Losses) -> None:
         self.items: list[dict[str, Any]] = []
         self._traits = traits
         self._losses = losses
-        self._pattern = re.compile(traits.call_id_pattern) if traits.call_id_pattern else None
         self._content: list[dict[str, Any]] = []
         """Of the user's message that is being written."""
         self._held: list[dict[str, Any]] = []
@@ -43,7 +42,7 @@ class ItemWriter:
 
     def write(self, message: Message) -> None:
         if message.name is not None:
-            self._losses.append(Loss(field=Field.MESSAGE_NAMES))
+            self._losses.add(Field.MESSAGE_NAMES)
         for part in message.parts:
             if message.role is Role.ASSISTANT:
                 self._assistants(part)
@@ -75,9 +74,9 @@ class ItemWriter:
             case Opaque():
                 self._opaque(part, role)
             case Thinking():
-                self._losses.append(Loss(field=Field.THINKING_PARTS))
+                self._losses.add(Field.THINKING_PARTS)
             case _:
-                self._losses.append(Loss(field=Field.OPAQUE_PARTS, is_vital=True, why=_MISPLACED))
+                self._losses.add(Field.OPAQUE_PARTS, is_vital=True, why=_MISPLACED)
 
     def _assistants(self, part: Part) -> None:
         """Each text a message of its own: the form that needs no id of one the upstream has never sent."""
@@ -96,15 +95,15 @@ class ItemWriter:
             case Opaque():
                 self._opaque(part, Role.ASSISTANT)
             case Media():
-                self._losses.append(
-                    Loss(
-                        field=Field.MEDIA,
-                        is_vital=True,
-                        why=f"An earlier answer's {part.kind} cannot be sent back in the Responses API.",
-                    )
+                if part.cache is not None:
+                    self._losses.add(Field.CACHE_MARKS)
+                self._losses.add(
+                    Field.MEDIA,
+                    is_vital=True,
+                    why=f"An earlier answer's {part.kind} cannot be sent back in the Responses API.",
                 )
             case _:
-                self._losses.append(Loss(field=Field.OPAQUE_PARTS, is_vital=True, why=_MISPLACED))
+                self._losses.add(Field.OPAQUE_PARTS, is_vital=True, why=_MISPLACED)
 
     def _thinking(self, part: Thinking) -> None:
         """Without what its issuer encrypted a reasoning item is no more than an id nobody knows, but to servers that
@@ -113,7 +112,7 @@ class ItemWriter:
         is_own = signature is not None and signature.issuer == self._traits.issuer
         is_text = bool(part.text) and self._traits.reasoning_history is not None
         if not is_own and not is_text:
-            self._losses.append(Loss(field=Field.THINKING_PARTS))
+            self._losses.add(Field.THINKING_PARTS)
             return
         item: dict[str, Any] = {"type": "reasoning"}
         if part.id:
@@ -128,11 +127,11 @@ class ItemWriter:
 
     def _call(self, part: ToolCall) -> dict[str, Any]:
         if part.cache is not None:
-            self._losses.append(Loss(field=Field.CACHE_MARKS))
+            self._losses.add(Field.CACHE_MARKS)
         is_custom = part.kind is ToolKind.CUSTOM
         item: dict[str, Any] = {
             "type": "custom_tool_call" if is_custom else "function_call",
-            "call_id": self._call_id(part.id),
+            "call_id": fitting_id(part.id, self._traits.call_id_pattern),
             "name": part.name,
         }
         if part.namespace is not None:
@@ -145,14 +144,14 @@ class ItemWriter:
 
     def _result(self, part: ToolResult) -> None:
         if part.cache is not None:
-            self._losses.append(Loss(field=Field.CACHE_MARKS))
+            self._losses.add(Field.CACHE_MARKS)
         if part.is_error:
-            self._losses.append(Loss(field=Field.TOOL_ERRORS))
+            self._losses.add(Field.TOOL_ERRORS)
         is_custom = part.kind is ToolKind.CUSTOM
         self.items.append(
             {
                 "type": "custom_tool_call_output" if is_custom else "function_call_output",
-                "call_id": self._call_id(part.call_id),
+                "call_id": fitting_id(part.call_id, self._traits.call_id_pattern),
                 "output": self._output(part),
             }
         )
@@ -179,12 +178,10 @@ class ItemWriter:
 
     def _opaque(self, part: Opaque, role: Role) -> None:
         if part.dialect != DIALECT:
-            self._losses.append(
-                Loss(
-                    field=Field.OPAQUE_PARTS,
-                    is_vital=True,
-                    why=f"The part '{part.kind}' is known to its own API only.",
-                )
+            self._losses.add(
+                Field.OPAQUE_PARTS,
+                is_vital=True,
+                why=f"The part '{part.kind}' is known to its own API only.",
             )
         elif part.kind.startswith("input_"):
             self._content.append(part.value)
@@ -195,18 +192,9 @@ class ItemWriter:
 
     def _note(self, part: Text) -> None:
         if part.cache is not None:
-            self._losses.append(Loss(field=Field.CACHE_MARKS))
+            self._losses.add(Field.CACHE_MARKS)
         if part.citations:
-            self._losses.append(Loss(field=Field.CITATIONS))
-
-    def _call_id(self, call_id: str) -> str:
-        """Some upstreams take ids of their own shape only: the same becomes the same."""
-        if self._pattern is None or self._pattern.fullmatch(call_id):
-            return call_id
-        short = hashlib.sha256(call_id.encode("utf-8", "replace")).hexdigest()[:24]
-        return next(
-            (text for text in (f"call_{short}", short, short[:9]) if self._pattern.fullmatch(text)), call_id
-        )
+            self._losses.add(Field.CITATIONS)
 
 
 _MISPLACED = "A part stands in a message of the wrong speaker's."

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tollhouse.core.content import CacheMark, Media, MediaKind
-from tollhouse.core.request import Field, Loss
+from tollhouse.core.request import Field
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 from tollhouse.wire.json_fields import Fields, WrongType
 
@@ -37,7 +38,8 @@ def cache_mark(fields: Fields) -> CacheMark | None:
 
 def read_image(part: Fields) -> Media:
     """An `input_image`. Raises: WrongType."""
-    url, file_id, detail = part.take_text("image_url"), part.take_text("file_id"), part.take_text("detail")
+    url, detail = part.take_text("image_url"), part.take_text("detail")
+    file_id = part.take_text("file_id") if url is None else None  # of both, one is left over
     detail = None if detail == "auto" else detail
     cache = cache_mark(part)
     if url is None and file_id is None:
@@ -54,8 +56,10 @@ def read_image(part: Fields) -> Media:
 
 def read_file(part: Fields) -> Media:
     """An `input_file`. Raises: WrongType."""
-    content, url = part.take_text("file_data"), part.take_text("file_url")
-    file_id, name = part.take_text("file_id"), part.take_text("filename")
+    content, name = part.take_text("file_data"), part.take_text("filename")
+    # Of several ways to the same file the first is gone, the others are left over.
+    url = part.take_text("file_url") if content is None else None
+    file_id = part.take_text("file_id") if content is None and url is None else None
     part.ignore_if("detail", "auto")
     cache = cache_mark(part)
     if content is not None:
@@ -107,29 +111,27 @@ def _by_start(content: str) -> str | None:
     return next((media_type for start, media_type in _BY_START if content.startswith(start)), None)
 
 
-def write_media(media: Media, traits: Traits, losses: list[Loss]) -> list[dict[str, Any]]:
+def write_media(media: Media, traits: Traits, losses: Losses) -> list[dict[str, Any]]:
     """The content parts; none, and a vital loss, where the API has none. What is said about a document stands before
     it."""
     if media.cache is not None:
-        losses.append(Loss(field=Field.CACHE_MARKS))
+        losses.add(Field.CACHE_MARKS)
     if media.is_cited:
-        losses.append(
-            Loss(field=Field.CITATIONS, why="OpenAI's models do not cite documents they are given.")
-        )
+        losses.add(Field.CITATIONS, why="OpenAI's models do not cite documents they are given.")
     if media.kind is MediaKind.IMAGE:
         part = _image(media, traits)
     elif media.kind is MediaKind.DOCUMENT:
         part = _document(media, traits)
         if media.detail is not None:
-            losses.append(Loss(field=Field.IMAGE_DETAIL))
+            losses.add(Field.IMAGE_DETAIL)
     else:
         part = None
     if part is None:
         what = f"The {media.kind} cannot be sent" + (" by its URL" if media.url else "")
-        losses.append(Loss(field=Field.MEDIA, is_vital=True, why=f"{what} in the Responses API."))
+        losses.add(Field.MEDIA, is_vital=True, why=f"{what} in the Responses API.")
         return []
     if media.name and media.text is None and "filename" not in part:
-        losses.append(Loss(field=Field.MEDIA_NAMES))
+        losses.add(Field.MEDIA_NAMES)
     if media.context and media.text is None:
         return [{"type": "input_text", "text": media.context}, part]
     return [part]

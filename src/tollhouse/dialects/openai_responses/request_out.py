@@ -14,8 +14,10 @@ from typing import Any, Final
 
 from tollhouse.core.content import Role, Thinking
 from tollhouse.core.errors import invalid_request
-from tollhouse.core.request import Field, FormatKind, Loss, ModelRequest, OutputFormat, Reasoning
+from tollhouse.core.request import Field, FormatKind, ModelRequest, OutputFormat, Reasoning
+from tollhouse.dialects.ground_family.efforts import effort_of, nearest
 from tollhouse.dialects.ground_family.loose_json import encode_loosely
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports import provider
 from tollhouse.ports.provider import Traits
 from tollhouse.ports.translation import Written
@@ -24,10 +26,6 @@ from .items_out import ItemWriter
 from .request_in import ENCRYPTED_REASONING, LOGPROBS
 from .tools import write_choice, write_tools
 
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""From least to most."""
-_BY_BUDGET: Final = ((1024, "minimal"), (4096, "low"), (16_384, "medium"))
-"""Up to how many tokens of reasoning which effort is meant; more is `high`."""
 _SUMMARIES: Final = ("auto", "concise", "detailed")
 
 
@@ -36,7 +34,7 @@ def write_request(request: ModelRequest, traits: Traits) -> Written:
 
     Raises: GatewayError `invalid_request` for what is nested too deeply to be written.
     """
-    losses: list[Loss] = []
+    losses = Losses(traits)
     body: dict[str, Any] = {"model": request.model}
     if request.stream:
         body["stream"] = True
@@ -44,9 +42,9 @@ def write_request(request: ModelRequest, traits: Traits) -> Written:
     _note_unsaid(request, losses)
     instructions = [text.text for text in request.instructions if text.text]
     if any(text.cache is not None for text in request.instructions):
-        losses.append(Loss(field=Field.CACHE_MARKS))
+        losses.add(Field.CACHE_MARKS)
     if any(text.citations for text in request.instructions):
-        losses.append(Loss(field=Field.CITATIONS))
+        losses.add(Field.CITATIONS)
     writer = ItemWriter(traits, losses)
     for message in request.messages:
         writer.write(message)
@@ -59,21 +57,18 @@ def write_request(request: ModelRequest, traits: Traits) -> Written:
         )
     body["input"] = writer.items
     try:
-        return Written(body=encode_loosely(body), losses=_once(losses))
+        return Written(body=encode_loosely(body), losses=losses.all())
     except RecursionError:
         raise invalid_request("The request is nested too deeply.", hint="Nest it less.") from None
 
 
-def _members(request: ModelRequest, traits: Traits, losses: list[Loss]) -> Iterator[tuple[str, Any]]:
+def _members(request: ModelRequest, traits: Traits, losses: Losses) -> Iterator[tuple[str, Any]]:
     """Everything but the conversation, by the upstream's names, in the order it is written."""
     lacks = traits.unsupported
 
     def told(field: Field, value: Any) -> Any:
         """The value, or None and a loss where the upstream refuses it."""
-        if value is None or field not in lacks:
-            return value
-        losses.append(Loss(field=field))
-        return None
+        return value if value is None or losses.takes(field) else None
 
     tools = write_tools(request.tools, traits, losses)
     yield "tools", tools or None
@@ -90,9 +85,7 @@ def _members(request: ModelRequest, traits: Traits, losses: list[Loss]) -> Itera
     yield "reasoning", reasoning
     text: dict[str, Any] = {}
     if request.output is not None and Field.OUTPUT_FORMAT in lacks:
-        losses.append(
-            Loss(field=Field.OUTPUT_FORMAT, is_vital=True, why="The upstream answers in plain text only.")
-        )
+        losses.add(Field.OUTPUT_FORMAT, is_vital=True, why="The upstream answers in plain text only.")
     elif request.output is not None:
         text["format"] = _format(request.output)
     verbosity = told(Field.VERBOSITY, request.verbosity)
@@ -124,7 +117,7 @@ def _format(output: OutputFormat) -> dict[str, Any]:
 
 
 def _include(
-    request: ModelRequest, reasoning: dict[str, Any] | None, traits: Traits, losses: list[Loss]
+    request: ModelRequest, reasoning: dict[str, Any] | None, traits: Traits, losses: Losses
 ) -> list[str]:
     shown = []
     thinks = request.wants_encrypted_reasoning or reasoning is not None or _has_thought(request, traits)
@@ -133,7 +126,7 @@ def _include(
         shown.append(ENCRYPTED_REASONING)
     if request.sampling.logprobs:
         if Field.LOGPROBS in traits.unsupported:
-            losses.append(Loss(field=Field.LOGPROBS))
+            losses.add(Field.LOGPROBS)
         else:
             shown.append(LOGPROBS)
     return shown
@@ -148,23 +141,23 @@ def _has_thought(request: ModelRequest, traits: Traits) -> bool:
     )
 
 
-def _reasoning(reasoning: Reasoning | None, traits: Traits, losses: list[Loss]) -> dict[str, Any] | None:
+def _reasoning(reasoning: Reasoning | None, traits: Traits, losses: Losses) -> dict[str, Any] | None:
     if reasoning is None:
         return None
     effort, summary = _effort(reasoning, traits), reasoning.summary
     is_refused = traits.thinking is provider.Thinking.NONE or Field.REASONING in traits.unsupported
     if is_refused and (effort is not None or reasoning.is_enabled or reasoning.budget_tokens):
-        losses.append(Loss(field=Field.REASONING))
+        losses.add(Field.REASONING)
     written: dict[str, Any] = {}
     is_off = reasoning.is_enabled is False or reasoning.effort == "none"
     if is_off and not is_refused and effort != "none":
-        losses.append(Loss(field=Field.REASONING, why="The upstream's model cannot be told not to think."))
+        losses.add(Field.REASONING, why="The upstream's model cannot be told not to think.")
     if effort is not None and not is_refused:
         written["effort"] = effort
     if summary in _SUMMARIES and not is_refused and Field.REASONING_SUMMARY not in traits.unsupported:
         written["summary"] = summary
     elif summary is not None and summary != "none":
-        losses.append(Loss(field=Field.REASONING_SUMMARY))
+        losses.add(Field.REASONING_SUMMARY)
     return written or None
 
 
@@ -174,21 +167,13 @@ def _effort(reasoning: Reasoning, traits: Traits) -> str | None:
     if reasoning.is_enabled is False:
         wanted = "none"
     if wanted is None and reasoning.budget_tokens is not None:
-        wanted = next((word for most, word in _BY_BUDGET if reasoning.budget_tokens <= most), "high")
+        wanted = effort_of(reasoning.budget_tokens)
     if wanted is None and reasoning.is_enabled:
         wanted = "medium"
-    if wanted is None or wanted in traits.efforts or wanted not in _EFFORTS:
-        return wanted
-    rank = _EFFORTS.index(wanted)
-    # Between two as near the higher one; and nobody who wants to think a little is told not to.
-    near = sorted(
-        [word for word in _EFFORTS if word in traits.efforts and (word != "none" or wanted == "none")],
-        key=lambda word: (abs(_EFFORTS.index(word) - rank), -_EFFORTS.index(word)),
-    )
-    return near[0] if near else None
+    return wanted and nearest(wanted, traits.efforts, rounds_up=True)
 
 
-def _note_unsaid(request: ModelRequest, losses: list[Loss]) -> None:
+def _note_unsaid(request: ModelRequest, losses: Losses) -> None:
     """What this API has no member for."""
     sampling = request.sampling
     unsaid = (
@@ -200,21 +185,15 @@ def _note_unsaid(request: ModelRequest, losses: list[Loss]) -> None:
         (Field.LOGIT_BIAS, sampling.logit_bias or None),
         (Field.CACHE_MARKS, request.cache),
     )
-    losses += [Loss(field=field) for field, value in unsaid if value is not None]
+    for field, value in unsaid:
+        if value is not None:
+            losses.add(field)
     if sampling.n is not None and sampling.n > 1:
-        losses.append(
-            Loss(field=Field.N, is_vital=True, why="The Responses API gives one answer to each call.")
-        )
+        losses.add(Field.N, is_vital=True, why="The Responses API gives one answer to each call.")
     others = [kind for kind in request.modalities if kind != "text"]
     if others:
-        losses.append(
-            Loss(
-                field=Field.MODALITIES,
-                is_vital=True,
-                why=f"The Responses API does not answer in {', '.join(others)}.",
-            )
+        losses.add(
+            Field.MODALITIES,
+            is_vital=True,
+            why=f"The Responses API does not answer in {', '.join(others)}.",
         )
-
-
-def _once(losses: list[Loss]) -> tuple[Loss, ...]:
-    return tuple(dict.fromkeys(losses))

@@ -21,9 +21,8 @@ from tollhouse.core.content import (
     ToolKind,
 )
 from tollhouse.core.response import Choice, Finish, FinishReason, ModelResponse
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
 from tollhouse.dialects.ground_family.refusals import not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import object_of_answer
 
 from .errors import failure, failure_of_response
 from .items_in import citation_of, logprobs_of
@@ -41,12 +40,7 @@ _REASONS: Final = {
 
 def read_response(body: bytes) -> ModelResponse:
     """See ports.translation.ChatFaces.read_response."""
-    try:
-        answer = decode_loosely(body)
-    except DECODE_FAULTS:
-        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
-    if not isinstance(answer, dict):
-        raise not_an_answer("answered with JSON that is no object")
+    answer = object_of_answer(body)
     if answer.get("error"):
         raise failure(answer["error"])
     status = answer.get("status")

@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from tollhouse.core.content import (
-    Citation,
     Part,
     Refusal,
     Signature,
@@ -23,7 +22,6 @@ from tollhouse.core.content import (
     TokenLogprob,
     ToolCall,
 )
-from tollhouse.core.errors import GatewayError
 from tollhouse.core.events import (
     Finished,
     PartDelta,
@@ -35,12 +33,13 @@ from tollhouse.core.events import (
 )
 from tollhouse.core.response import Finish
 from tollhouse.core.usage import Usage, UsageSource
-from tollhouse.dialects.ground_family.event_streams import SseReader, cut_off, object_of
+from tollhouse.dialects.ground_family.event_streams import SseReader, cut_off, object_of, value_of
 from tollhouse.ports.dialect import Reading
 from tollhouse.wire.sse import Event
 
 from .errors import failure, failure_of_event, failure_of_response
 from .items_in import citation_of, logprobs_of
+from .open_items import OpenItem, OpenItems, OpenPart
 from .reasoning import signature_of
 from .response_in import arguments_of, call_of, finish_of, moment_of, parts_of, text_of
 from .tap import COMPLETE, FAILED
@@ -49,44 +48,14 @@ from .usage import usage_of
 _CALLS: Final = ("function_call", "custom_tool_call")
 
 
-class _Open:
-    """A part that has begun. It is told of once there is something to tell."""
-
-    __slots__ = ("citations", "has_text", "index", "is_ended")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.has_text = False
-        self.is_ended = False
-        self.citations: list[Citation] = []
-
-
-class _Item:
-    """An output item: its parts by their place in it. Reasoning and calls are one part, at place 0."""
-
-    __slots__ = ("first", "id", "is_ended", "kind", "last_place", "parts")
-
-    def __init__(self, first: dict[str, Any]) -> None:
-        self.first = first
-        """As it was when it was announced."""
-        self.kind = text_of(first, "type")
-        self.id = text_of(first, "id")
-        self.is_ended = False
-        self.parts: dict[int, _Open] = {}
-        self.last_place: object = None
-        """Of reasoning: which of several summaries the last text belonged to."""
-
-
 class ResponsesReader(SseReader):
     """Implements ports.translation.EventReader."""
 
-    __slots__ = ("_by_id", "_by_place", "_has_calls", "_is_started", "_items", "_next", "_terminal")
+    __slots__ = ("_has_calls", "_is_started", "_items", "_next", "_terminal")
 
     def __init__(self) -> None:
         super().__init__()
-        self._items: list[_Item] = []
-        self._by_id: dict[str, _Item] = {}
-        self._by_place: dict[int, _Item] = {}
+        self._items = OpenItems()
         self._next = 0
         self._is_started = False
         self._has_calls = False
@@ -105,7 +74,7 @@ class ResponsesReader(SseReader):
         if not text or text.startswith(b"[DONE]"):
             return
         if event.name == b"error":
-            raise failure_of_event(_object(event))
+            raise failure_of_event(value_of(event))
         value = object_of(event)
         kind = text_of(value, "type") or event.name.decode("utf-8", "replace")
         if kind == "error":
@@ -180,34 +149,11 @@ class ResponsesReader(SseReader):
 
     # -- items
 
-    def _item(self, value: dict[str, Any], kinds: tuple[str, ...]) -> _Item:
-        """The item an event is about: by its id, else by its place, else the last of the kind, else a new one."""
-        item = self._by_id.get(text_of(value, "item_id"))
-        if item is not None:
-            return item
-        place = value.get("output_index")
-        item = self._by_place.get(place) if isinstance(place, int) else None
-        if item is not None and item.kind in kinds:
-            return item
-        for item in reversed(self._items):
-            if item.kind in kinds and not isinstance(place, int):
-                return item
-        return self._add({"type": kinds[0], "id": text_of(value, "item_id")}, place)
-
-    def _add(self, first: dict[str, Any], place: Any) -> _Item:
-        item = _Item(first)
-        self._items.append(item)
-        if item.id:
-            self._by_id[item.id] = item
-        if isinstance(place, int):
-            self._by_place[place] = item
-        return item
-
     def _item_added(self, value: dict[str, Any]) -> None:
         first = value.get("item")
         if not isinstance(first, dict):
             return
-        item = self._add(first, value.get("output_index"))
+        item = self._items.add(first, value.get("output_index"))
         if item.kind in _CALLS and text_of(first, "name"):
             self._call(item)
 
@@ -216,9 +162,7 @@ class ResponsesReader(SseReader):
         if not isinstance(whole, dict):
             return
         kind, place = text_of(whole, "type"), value.get("output_index")
-        item = self._by_id.get(text_of(whole, "id"))
-        if item is None:
-            item = self._by_place.get(place) if isinstance(place, int) else None
+        item = self._items.known(text_of(whole, "id"), place)
         if item is None or item.kind != kind:
             self._whole(whole, place)
         elif kind in ("message", "reasoning", *_CALLS):
@@ -226,18 +170,18 @@ class ResponsesReader(SseReader):
         else:
             self._whole(whole, place, item)
 
-    def _whole(self, whole: Any, place: Any, item: _Item | None = None) -> None:
+    def _whole(self, whole: Any, place: Any, item: OpenItem | None = None) -> None:
         """An item in one piece."""
         for part in parts_of(whole, place if isinstance(place, int) else len(self._items)):
             index = self._take_index()
             self._has_calls |= isinstance(part, ToolCall)
             self._out += [PartStarted(index=index, part=part), PartEnded(index=index)]
         if item is None and isinstance(whole, dict):
-            item = self._add(whole, place)
+            item = self._items.add(whole, place)
         if item is not None:
             item.is_ended = True
 
-    def _end_item(self, item: _Item, whole: dict[str, Any]) -> None:
+    def _end_item(self, item: OpenItem, whole: dict[str, Any]) -> None:
         """`whole` is the item as it was at its end, if it was told."""
         if item.is_ended:
             return
@@ -249,7 +193,7 @@ class ResponsesReader(SseReader):
             self._end_message(item, whole.get("content"))
         item.is_ended = True
 
-    def _end_message(self, item: _Item, content: Any) -> None:
+    def _end_message(self, item: OpenItem, content: Any) -> None:
         has_text = any(part.has_text for part in item.parts.values())
         for place, entry in enumerate(content if isinstance(content, list) else ()):
             # Where texts have been streamed, those at other places are the same, wrongly numbered.
@@ -264,21 +208,21 @@ class ResponsesReader(SseReader):
         self._next += 1
         return self._next - 1
 
-    def _begin(self, item: _Item, place: int, part: Part) -> _Open:
+    def _begin(self, item: OpenItem, place: int, part: Part) -> OpenPart:
         if item.is_ended:
-            late = _Open(-1)
+            late = OpenPart(-1)
             late.is_ended = True  # whatever is still said of the item has been said already
             return late
-        opened = item.parts[place] = _Open(self._take_index())
+        opened = item.parts[place] = OpenPart(self._take_index())
         self._out.append(PartStarted(index=opened.index, part=part))
         return opened
 
-    def _more(self, part: _Open, text: str, logprobs: tuple[TokenLogprob, ...] = ()) -> None:
+    def _more(self, part: OpenPart, text: str, logprobs: tuple[TokenLogprob, ...] = ()) -> None:
         if (text or logprobs) and not part.is_ended:
             part.has_text = True
             self._out.append(PartDelta(index=part.index, text=text, logprobs=logprobs))
 
-    def _end(self, part: _Open, signature: Signature | None = None) -> None:
+    def _end(self, part: OpenPart, signature: Signature | None = None) -> None:
         if not part.is_ended:
             part.is_ended = True
             self._out.append(
@@ -287,8 +231,10 @@ class ResponsesReader(SseReader):
 
     # -- messages
 
-    def _text(self, value: dict[str, Any], kind: type[Text | Refusal], item: _Item | None = None) -> _Open:
-        item = item or self._item(value, ("message",))
+    def _text(
+        self, value: dict[str, Any], kind: type[Text | Refusal], item: OpenItem | None = None
+    ) -> OpenPart:
+        item = item or self._items.meant(value, ("message",))
         place = value.get("content_index")
         place = place if isinstance(place, int) else max(item.parts, default=0)
         part = item.parts.get(place)
@@ -322,7 +268,7 @@ class ResponsesReader(SseReader):
         if isinstance(value.get("annotation"), dict):
             self._text(value, Text).citations.append(citation_of(value["annotation"]))
 
-    def _content_done(self, value: dict[str, Any], item: _Item | None = None) -> None:
+    def _content_done(self, value: dict[str, Any], item: OpenItem | None = None) -> None:
         entry = value.get("part")
         if not isinstance(entry, dict):
             return
@@ -342,9 +288,9 @@ class ResponsesReader(SseReader):
             return
         self._end(part)
 
-    def _knows(self, value: dict[str, Any], item: _Item | None) -> bool:
+    def _knows(self, value: dict[str, Any], item: OpenItem | None) -> bool:
         """Whether an empty text has begun, and so must end."""
-        item = item or self._item(value, ("message",))
+        item = item or self._items.meant(value, ("message",))
         return value.get("content_index") in item.parts
 
     # -- reasoning
@@ -354,7 +300,7 @@ class ResponsesReader(SseReader):
 
     def _thinking_done(self, value: dict[str, Any]) -> None:
         """Heard only where the deltas were left out."""
-        item = self._item(value, ("reasoning",))
+        item = self._items.meant(value, ("reasoning",))
         is_summary = "summary" in text_of(value, "type")
         if item.last_place != _place(value, is_summary=is_summary):
             self._think(value, text_of(value, "text"), is_summary=is_summary)
@@ -362,7 +308,7 @@ class ResponsesReader(SseReader):
     def _think(self, value: dict[str, Any], text: str, *, is_summary: bool) -> None:
         if not text:
             return
-        item = self._item(value, ("reasoning",))
+        item = self._items.meant(value, ("reasoning",))
         place = _place(value, is_summary=is_summary)
         part = item.parts.get(0)
         if part is None:
@@ -372,7 +318,7 @@ class ResponsesReader(SseReader):
         item.last_place = place
         self._more(part, text)
 
-    def _end_thinking(self, item: _Item, whole: dict[str, Any]) -> None:
+    def _end_thinking(self, item: OpenItem, whole: dict[str, Any]) -> None:
         signature = signature_of(text_of(whole, "encrypted_content"))
         part = item.parts.get(0)
         if part is not None:
@@ -382,7 +328,7 @@ class ResponsesReader(SseReader):
 
     # -- calls
 
-    def _call(self, item: _Item) -> _Open:
+    def _call(self, item: OpenItem) -> OpenPart:
         """The call's part. Arguments it was announced with wait: as a rule they come again."""
         part = item.parts.get(0)
         if part is None:
@@ -392,14 +338,14 @@ class ResponsesReader(SseReader):
         return part
 
     def _arguments_delta(self, value: dict[str, Any], kind: str = "function_call") -> None:
-        item = self._item(value, (kind,))
+        item = self._items.meant(value, (kind,))
         if text_of(item.first, "name"):
             self._more(self._call(item), text_of(value, "delta"))
         else:
             item.first.setdefault("deltas", []).append(text_of(value, "delta"))
 
     def _arguments_done(self, value: dict[str, Any], kind: str = "function_call") -> None:
-        item = self._item(value, (kind,))
+        item = self._items.meant(value, (kind,))
         for name in ("name", "arguments", "input"):
             if value.get(name):
                 item.first[name] = value[name]
@@ -410,7 +356,7 @@ class ResponsesReader(SseReader):
     def _input_done(self, value: dict[str, Any]) -> None:
         self._arguments_done(value, "custom_tool_call")
 
-    def _end_call(self, item: _Item, whole: dict[str, Any]) -> None:
+    def _end_call(self, item: OpenItem, whole: dict[str, Any]) -> None:
         first = item.first
         for name in ("name", "call_id", "namespace"):
             if whole.get(name) and not first.get(name):
@@ -430,13 +376,6 @@ class ResponsesReader(SseReader):
 
 def _place(value: dict[str, Any], *, is_summary: bool) -> tuple[bool, Any]:
     return is_summary, value.get("summary_index" if is_summary else "content_index")
-
-
-def _object(event: Event) -> object:
-    try:
-        return object_of(event)
-    except GatewayError:
-        return event.text.decode("utf-8", "replace")
 
 
 _TAKERS: Final[dict[str, Callable[[ResponsesReader, dict[str, Any]], None]]] = {

@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from tollhouse.core.usage import UsageSource
-from tollhouse.dialects.ground_family.event_streams import SseTap, json_of, object_of
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely
+from tollhouse.dialects.ground_family.event_streams import SseTap, json_of, object_of, value_of
+from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS
 from tollhouse.ports.dialect import Reading
 from tollhouse.wire.sse import Event
 
@@ -64,7 +64,7 @@ class ResponsesTap(SseTap):
         if self.is_done or not text.strip() or text.startswith(b"[DONE]"):
             return True
         if event.name == b"error":
-            raise failure_of_event(_value(text))
+            raise failure_of_event(value_of(event))
         try:
             glance = _GLANCE(text)
         except DECODE_FAULTS:
@@ -76,7 +76,7 @@ class ResponsesTap(SseTap):
             self.progress += 1
             return True
         if kind == "error":
-            raise failure_of_event(_value(text))
+            raise failure_of_event(value_of(event))
         if glance.error and not kind.startswith("response."):
             raise failure(glance.error)
         self._milestone(kind, event)
@@ -103,10 +103,3 @@ class ResponsesTap(SseTap):
 def _response_of(event: Event) -> Any:
     value = json_of(event)
     return value.get("response") if isinstance(value, dict) else None
-
-
-def _value(text: bytes) -> object:
-    try:
-        return decode_loosely(text)
-    except DECODE_FAULTS:
-        return text.decode("utf-8", "replace")

@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from tollhouse.core.content import ToolKind
-from tollhouse.core.request import ChoiceMode, Field, Loss, ServerTool, Tool, ToolChoice
+from tollhouse.core.request import ChoiceMode, Field, ServerTool, Tool, ToolChoice
+from tollhouse.dialects.ground_family.losses import Losses
 from tollhouse.ports.provider import Traits
 from tollhouse.wire.json_fields import Fields, WrongType
 
@@ -120,9 +121,7 @@ def _chosen(fields: Fields, kind: str) -> str:
 # -- what upstreams are told
 
 
-def write_tools(
-    tools: Iterable[Tool | ServerTool], traits: Traits, losses: list[Loss]
-) -> list[dict[str, Any]]:
+def write_tools(tools: Iterable[Tool | ServerTool], traits: Traits, losses: Losses) -> list[dict[str, Any]]:
     """Tools of one namespace that follow one another are one entry, as they were."""
     written: list[dict[str, Any]] = []
     for namespace, group in groupby(tools, lambda tool: getattr(tool, "namespace", None)):
@@ -136,9 +135,9 @@ def write_tools(
     return written
 
 
-def _entry(tool: Tool | ServerTool, traits: Traits, losses: list[Loss]) -> dict[str, Any] | None:
+def _entry(tool: Tool | ServerTool, traits: Traits, losses: Losses) -> dict[str, Any] | None:
     if tool.cache is not None:
-        losses.append(Loss(field=Field.CACHE_MARKS))
+        losses.add(Field.CACHE_MARKS)
     if isinstance(tool, ServerTool):
         return _server_tool(tool, traits, losses)
     entry: dict[str, Any] = {"type": tool.kind.value, "name": tool.name}
@@ -151,42 +150,38 @@ def _entry(tool: Tool | ServerTool, traits: Traits, losses: list[Loss]) -> dict[
     entry["parameters"] = tool.schema if tool.schema is not None else _EMPTY_SCHEMA
     is_strict = bool(tool.strict)
     if is_strict and (not traits.takes_strict_tools or Field.STRICT_TOOLS in traits.unsupported):
-        losses.append(Loss(field=Field.STRICT_TOOLS))
+        losses.add(Field.STRICT_TOOLS)
         is_strict = False
     # Absent means true here and false everywhere else.
     entry["strict"] = is_strict
     return entry
 
 
-def _server_tool(tool: ServerTool, traits: Traits, losses: list[Loss]) -> dict[str, Any] | None:
+def _server_tool(tool: ServerTool, traits: Traits, losses: Losses) -> dict[str, Any] | None:
     entry: dict[str, Any] | None = None
     if tool.kind in traits.server_tools:
         entry = tool.value if tool.dialect == DIALECT else _foreign(tool, losses)
     if entry is None:
-        losses.append(
-            Loss(
-                field=Field.SERVER_TOOLS,
-                is_vital=True,
-                why=f"The tool '{tool.name}' runs at its own provider and not at this one.",
-            )
+        losses.add(
+            Field.SERVER_TOOLS,
+            is_vital=True,
+            why=f"The tool '{tool.name}' runs at its own provider and not at this one.",
         )
     return entry
 
 
-def _foreign(tool: ServerTool, losses: list[Loss]) -> dict[str, Any] | None:
+def _foreign(tool: ServerTool, losses: Losses) -> dict[str, Any] | None:
     """Another dialect's hosted tool, where OpenAI has the same."""
     if tool.kind == "web_search":
         return _web_search(tool.value, losses)
     if tool.value.keys() - {"type", "name"}:
-        losses.append(
-            Loss(field=Field.SERVER_TOOLS, why=f"The settings of the tool '{tool.name}' cannot be carried.")
-        )
+        losses.add(Field.SERVER_TOOLS, why=f"The settings of the tool '{tool.name}' cannot be carried.")
     if tool.kind == "code_execution":
         return {"type": "code_interpreter", "container": {"type": "auto"}}
     return {"type": "image_generation"} if tool.kind == "image_generation" else None
 
 
-def _web_search(value: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
+def _web_search(value: dict[str, Any], losses: Losses) -> dict[str, Any]:
     entry: dict[str, Any] = {"type": "web_search"}
     domains, place = value.get("allowed_domains"), value.get("user_location")
     if domains:
@@ -195,23 +190,19 @@ def _web_search(value: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
         entry["user_location"] = place
     known = {"type", "name", "allowed_domains", *entry}
     if any(value.get(name) for name in ("blocked_domains", "max_uses")):
-        losses.append(Loss(field=Field.SERVER_TOOLS, why="The limits of the web search cannot be carried."))
+        losses.add(Field.SERVER_TOOLS, why="The limits of the web search cannot be carried.")
     elif any(said for name, said in value.items() if name not in known):
-        losses.append(
-            Loss(field=Field.SERVER_TOOLS, why="Some settings of the web search cannot be carried.")
-        )
+        losses.add(Field.SERVER_TOOLS, why="Some settings of the web search cannot be carried.")
     return entry
 
 
 def write_choice(
-    choice: ToolChoice | None, tools: Iterable[Tool | ServerTool], traits: Traits, losses: list[Loss]
+    choice: ToolChoice | None, tools: Iterable[Tool | ServerTool], traits: Traits, losses: Losses
 ) -> str | dict[str, Any] | None:
     if choice is None:
         return None
     if choice.mode is ChoiceMode.REQUIRED and not traits.takes_forced_tools:
-        losses.append(
-            Loss(field=Field.TOOL_CHOICE, why="The upstream cannot be told that it must use a tool.")
-        )
+        losses.add(Field.TOOL_CHOICE, why="The upstream cannot be told that it must use a tool.")
         choice = ToolChoice(mode=ChoiceMode.AUTO, names=choice.names)
     if not choice.names or choice.mode is ChoiceMode.NONE:
         return choice.mode.value
@@ -225,7 +216,7 @@ def write_choice(
             named.append({"type": tool.kind.value if tool is not None else "function", "name": name})
     known = [entry for entry in named if entry is not None]
     if len(known) < len(named):
-        losses.append(Loss(field=Field.TOOL_CHOICE, why="A tool that was chosen is not there to be chosen."))
+        losses.add(Field.TOOL_CHOICE, why="A tool that was chosen is not there to be chosen.")
     if not known:
         return choice.mode.value
     if len(known) == 1 and choice.mode is ChoiceMode.REQUIRED:

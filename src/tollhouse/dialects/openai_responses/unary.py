@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import msgspec
 
-from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, no_constant
 from tollhouse.dialects.ground_family.refusals import not_an_answer
-from tollhouse.dialects.ground_family.words import outline
+from tollhouse.dialects.ground_family.whole_answers import shaped_answer
 from tollhouse.ports.dialect import Reading
-from tollhouse.wire.json_scan import JsonFault, check_utf8
 
 from .errors import failure, failure_of_response
 from .usage import usage_of
@@ -36,7 +33,7 @@ def judge(body: bytes) -> Reading:
 
     Raises: GatewayError when it is none.
     """
-    answer = _answer(body)
+    answer = shaped_answer(body, _Answer)
     if answer.error:
         raise failure(answer.error)
     if answer.status == "failed":
@@ -54,22 +51,3 @@ def finish_word(status: object, incomplete_details: object) -> str | None:
     if status == "incomplete" and isinstance(incomplete_details, dict):
         word = incomplete_details.get("reason") or status
     return word[:_LONGEST_WORD] if isinstance(word, str) and word else None
-
-
-def _answer(body: bytes) -> _Answer:
-    try:
-        check_utf8(body)
-        return _decode(body)
-    except msgspec.ValidationError as error:
-        raise not_an_answer(f"answered with JSON of another shape ({error})") from None
-    except (JsonFault, *DECODE_FAULTS):
-        raise not_an_answer(f"answered 200 with {outline(body)} instead of JSON") from None
-
-
-def _decode(body: bytes) -> _Answer:
-    try:
-        return msgspec.json.decode(body, type=_Answer)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return msgspec.convert(json.loads(body.decode("utf-8"), parse_constant=no_constant), type=_Answer)

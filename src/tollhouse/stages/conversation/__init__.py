@@ -6,7 +6,7 @@ conversation itself. The next call that names it goes to whoever knows it, or is
 
 from .conversation import DIALECT, Conversation, open_conversation
 from .memory import Made, Memory
-from .stored import Doing, answer_of, foreign_provider, not_found
+from .stored import Doing, answer_of, asked, foreign_provider, not_found
 
 __all__ = [
     "DIALECT",
@@ -15,6 +15,7 @@ __all__ = [
     "Made",
     "Memory",
     "answer_of",
+    "asked",
     "foreign_provider",
     "not_found",
     "open_conversation",

@@ -21,7 +21,7 @@ from tollhouse.core.errors import invalid_request
 from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Candidate, Plan
 from tollhouse.core.seal import unseal
-from tollhouse.dialects.openai_family.request import splice
+from tollhouse.dialects.ground_family.asks import splice
 from tollhouse.dialects.openai_responses.state import (
     Item,
     References,
@@ -89,7 +89,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         if not party.keeps and self.said.is_stored and "store" in call.spans:
             # The house does it: nobody else need be asked to, and some refuse to be.
             call = self.read(
-                splice(call.body, [(*call.spans["store"], b"false" if party.is_native else b"null")])
+                splice(call.body, [(call.spans["store"], b"false" if party.is_native else b"null")])
             )
         return call
 

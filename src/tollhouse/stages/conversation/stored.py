@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 
@@ -22,6 +22,11 @@ from .memory import Memory
 _USUAL_PAGE: Final = 20
 _LARGEST_PAGE: Final = 100
 _LONGEST_NAME: Final = 200
+
+
+_PARAMETERS: Final = frozenset(
+    ["after", "before", "include", "include_obfuscation", "limit", "order", "starting_after", "stream"]
+)
 
 
 class Doing(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +49,13 @@ def not_found(name: str, param: str | None) -> GatewayError:
         hint="The house knows answers for a day and until it restarts, and only those of this key or its team. Send "
         "the conversation itself.",
     )
+
+
+def asked(query: str) -> list[str]:
+    """The parts of a caller's query that the reference knows, as they came: an upstream gets no others."""
+    return [
+        part for part in query.split("&") if unquote(part.partition("=")[0]).partition("[")[0] in _PARAMETERS
+    ]
 
 
 def answer_of(doing: Doing, memory: Memory) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -13,11 +15,14 @@ from tollhouse.core.passage import Passage
 from tollhouse.core.routing import Timeouts
 from tollhouse.core.secret import Secret
 from tollhouse.ports.clock import Clock
+from tollhouse.ports.credential import Opener
 from tollhouse.ports.dialect import Reading, StreamTap
+from tollhouse.ports.meter import Meter
 from tollhouse.ports.reply import HeaderList
-from tollhouse.ports.transport import Answer, Target, TransportError
+from tollhouse.ports.transport import Answer, Headers, Target, TransportError
 
 _LAST_BYTES_S: Final = 0.25
+_HIDDEN: Final = "***"
 _CARRIED: Final = frozenset([b"content-type", b"openai-processing-ms", b"openai-version", b"retry-after"])
 """Headers of an upstream's answer that reach the caller: none that names the house's account there."""
 _NOT_CARRIED: Final = frozenset(
@@ -37,6 +42,15 @@ class Binding(msgspec.Struct, frozen=True):
     target: Target
     secret: Secret | None
     """Only for taking the credential out of what an upstream says in its errors."""
+    opener: Opener | None = None
+    """The same, for what is made of the credential: minted tokens, keys to sign with."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every text to be taken out, the longest first: one may be a part of another."""
+        texts = [self.secret.reveal()] if self.secret is not None else []
+        if self.opener is not None:
+            texts += self.opener.secrets()
+        return tuple(sorted(filter(None, texts), key=len, reverse=True))
 
 
 class WatchedStream:
@@ -102,16 +116,14 @@ class WatchedStream:
             return held
         if self._is_ended:
             return b""
-        if self._tap.is_done:
-            return await self._afterwards()
         started = self._clock.monotonic()
         try:
-            return await self._read()
+            return await (self._afterwards() if self._tap.is_done else self._read())
         except TransportError as error:
             raise explained(error, self._binding.upstream) from error
         except GatewayError as error:
             self.salvage = self._tap.salvage
-            raise scrubbed(error, self._binding.secret) from error
+            raise scrubbed(error, self._binding.secrets()) from error
         finally:
             self.reading = self._tap.reading
             self._passage.upstream_s += self._clock.monotonic() - started
@@ -160,22 +172,28 @@ class WatchedStream:
 
 
 class RawAnswer:
-    """An answer nobody looks into. Implements ports.opened.Live."""
+    """An answer that goes out as it is, read by a meter at most. Implements ports.opened.Live."""
 
     __slots__ = (
         "_answer",
         "_binding",
         "_clock",
+        "_meter",
         "_passage",
         "_timeouts",
         "headers",
-        "reading",
         "salvage",
         "status",
     )
 
     def __init__(
-        self, answer: Answer, binding: Binding, timeouts: Timeouts, clock: Clock, passage: Passage
+        self,
+        answer: Answer,
+        binding: Binding,
+        timeouts: Timeouts,
+        clock: Clock,
+        passage: Passage,
+        meter: Meter | None,
     ) -> None:
         self._answer = answer
         self._binding = binding
@@ -184,18 +202,27 @@ class RawAnswer:
         self._passage = passage
         self.status = answer.status
         self.headers = carried_through(answer, binding)
-        self.reading = Reading()
         self.salvage = b""
+        self._meter = meter if meter is not None and is_plain(answer) else None
+        if self._meter is not None:
+            self._meter.begin(header(answer, b"content-type") or b"")
+
+    @property
+    def reading(self) -> Reading:
+        return self._meter.reading if self._meter is not None else Reading()
 
     async def next(self) -> bytes:
         started = self._clock.monotonic()
         self._answer.expect(ErrorKind.TIMEOUT_IDLE, started + self._timeouts.idle_s)
         try:
-            return await self._answer.read()
+            data = await self._answer.read()
         except TransportError as error:
             raise explained(error, self._binding.upstream) from error
         finally:
             self._passage.upstream_s += self._clock.monotonic() - started
+        if self._meter is not None:
+            self._meter.see(data)
+        return data
 
     async def finish(self) -> None:
         """Its proper end was the end of the body."""
@@ -214,9 +241,7 @@ def header(answer: Answer, name: bytes) -> bytes | None:
 
 def carried(answer: Answer, binding: Binding, reply_type: bytes | None) -> HeaderList:
     """The headers of an answer that may reach the caller; `reply_type` where its content type is not the upstream's."""
-    headers = [
-        (name, value) for name, value in answer.headers if name in _CARRIED and _is_clean(value, binding)
-    ]
+    headers = [item for item in _clean(answer.headers, binding) if item[0] in _CARRIED]
     if reply_type is None:
         return headers
     return [(b"content-type", reply_type), *[item for item in headers if item[0] != b"content-type"]]
@@ -224,11 +249,12 @@ def carried(answer: Answer, binding: Binding, reply_type: bytes | None) -> Heade
 
 def carried_through(answer: Answer, binding: Binding) -> HeaderList:
     """The same for the passthrough door."""
-    return [(n, v) for n, v in answer.headers if n not in _NOT_CARRIED and _is_clean(v, binding)]
+    return [item for item in _clean(answer.headers, binding) if item[0] not in _NOT_CARRIED]
 
 
-def _is_clean(value: bytes, binding: Binding) -> bool:
-    return binding.secret is None or binding.secret.reveal().encode() not in value
+def _clean(headers: Headers, binding: Binding) -> HeaderList:
+    secrets = [text.encode() for text in binding.secrets()]
+    return [(name, value) for name, value in headers if not any(secret in value for secret in secrets)]
 
 
 def has_type(answer: Answer, content_type: bytes) -> bool:
@@ -244,10 +270,15 @@ def looks_like_events(body: bytes) -> bool:
     )
 
 
+def is_plain(answer: Answer) -> bool:
+    """Whether the body is not compressed."""
+    encoding = header(answer, b"content-encoding")
+    return encoding is None or encoding.lower() == b"identity"
+
+
 def check_plain(answer: Answer, binding: Binding) -> None:
     """Raises: GatewayError for an encoded body, which no tap could read."""
-    encoding = header(answer, b"content-encoding")
-    if encoding is not None and encoding.lower() != b"identity":
+    if not is_plain(answer):
         raise invalid(binding, "compressed its answer although it was asked not to")
 
 
@@ -287,36 +318,53 @@ def explained(error: TransportError, upstream: Upstream) -> GatewayError:
     )
 
 
-def scrubbed(error: GatewayError, secret: Secret | None) -> GatewayError:
+def scrubbed(error: GatewayError, secrets: Iterable[str]) -> GatewayError:
     """The same error without our credential, wherever the upstream has repeated it."""
-    if secret is None:
-        return error
-    value = secret.reveal()
-    error.message = error.message.replace(value, "***")
-    error.param = error.param.replace(value, "***") if error.param is not None else None
-    fault = error.upstream
-    if fault is not None:
-        if fault.retry_after is not None and value in fault.retry_after:
-            fault.retry_after = None
-        fault.error = (
-            {key: _without(item, value) for key, item in fault.error.items()} if fault.error else None
-        )
+    for secret in secrets:
+        _scrub(error, secret)
     return error
 
 
-def _without(item: object, value: str) -> object:
+def _scrub(error: GatewayError, secret: str) -> None:
+    error.message = error.message.replace(secret, _HIDDEN)
+    error.param = error.param.replace(secret, _HIDDEN) if error.param is not None else None
+    fault = error.upstream
+    if fault is None:
+        return
+    if fault.retry_after is not None and secret in fault.retry_after:
+        fault.retry_after = None
+    fault.error = (
+        {_text_without(key, secret): _without(item, secret) for key, item in fault.error.items()}
+        if fault.error
+        else None
+    )
+
+
+def _without(item: object, secret: str) -> object:
     """A decoded JSON value with the text taken out of every string in it."""
     match item:
         case str():
-            return item.replace(value, "***")
+            return _text_without(item, secret)
         case list():
-            return [_without(part, value) for part in item]
+            return [_without(part, secret) for part in item]
         case dict():
-            return {key: _without(part, value) for key, part in item.items()}
+            return {_text_without(key, secret): _without(part, secret) for key, part in item.items()}
         case _:
             return item
 
 
-def without_secret(body: bytes, secret: Secret | None) -> bytes:
-    """A body with our credential taken out."""
-    return body if secret is None else body.replace(secret.reveal().encode(), b"***")
+def _text_without(text: str, secret: str) -> str:
+    return text.replace(secret, _HIDDEN)
+
+
+def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
+    """A body with our credential taken out, as it is and as it may stand in JSON."""
+    for secret in secrets:
+        for form in _forms(secret):
+            body = body.replace(form, _HIDDEN.encode())
+    return body
+
+
+def _forms(secret: str) -> set[bytes]:
+    escaped = json.dumps(secret)[1:-1]
+    return {secret.encode(), escaped.encode(), escaped.replace("/", "\\/").encode()}

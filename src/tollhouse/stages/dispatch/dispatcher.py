@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+import msgspec
+
 from tollhouse.config.snapshot import Upstream
 from tollhouse.core.errors import ErrorKind, GatewayError
 from tollhouse.core.exchange import AttemptIntent, Outcome
@@ -19,6 +21,7 @@ from tollhouse.ports.clock import Clock
 from tollhouse.ports.crossing import Crossing
 from tollhouse.ports.dialect import ClientCall, Reading
 from tollhouse.ports.journal import Journal
+from tollhouse.ports.meter import Meter
 from tollhouse.ports.opened import Live, Whole
 from tollhouse.ports.transport import Answer, Phase, Transport, TransportError, UpstreamRequest
 
@@ -36,7 +39,7 @@ from .answers import (
     looks_like_events,
     read_whole,
     scrubbed,
-    without_secret,
+    without_secrets,
 )
 from .next_step import Failure, next_step
 
@@ -68,20 +71,24 @@ class Dispatcher:
     ) -> Whole | Live:
         """The first good answer: held whole for unary calls; for streams begun, so far as it can be judged.
 
-        `cross` makes the way to a candidate. Raises: GatewayError of the last attempt. Whoever gets a Live must
-        close it.
+        `cross` makes the way to a candidate. Raises: GatewayError of the last attempt, where there was one. Whoever
+        gets a Live must close it.
         """
         index = 0
+        last: tuple[int, Failure] | None = None
         while True:
             candidate = plan.candidates[index]
             binding = self._bindings[candidate.deployment.provider]
             try:
                 crossing = await cross(candidate, binding.upstream)
-            except GatewayError:
+            except GatewayError as error:
                 # What one upstream cannot be told another may well be: nothing was sent, so no attempt is spent.
-                if passage.attempts or index + 1 >= len(plan.candidates):
-                    raise
-                index += 1
+                plan = _without(plan, index)
+                if not plan.candidates:
+                    raise (last[1].error if last is not None else error) from None
+                if last is not None:
+                    last = ((last[0] - (last[0] >= index)) % len(plan.candidates), last[1])
+                    index = await self._following(plan, passage, *last)
                 continue
             passage.dropped = crossing.dropped
             attempt = await self._begin(passage, candidate)
@@ -98,13 +105,19 @@ class Dispatcher:
                 attempt.status = outcome.status
                 return outcome
             self._note_failure(attempt, outcome)
-            now = self._clock.monotonic()
-            step = next_step(plan, len(passage.attempts), index, outcome, now=now, draw=self._clock.draw())
-            if step is None:
-                raise outcome.error
-            if step.delay_s > 0:
-                await asyncio.sleep(step.delay_s)
-            index = step.index
+            last = (index, outcome)
+            index = await self._following(plan, passage, index, outcome)
+
+    async def _following(self, plan: Plan, passage: Passage, index: int, failure: Failure) -> int:
+        """The candidate to try after the one at `index` has failed, once it is time. Raises: GatewayError, that of the
+        failure, where nothing is to be tried again."""
+        now = self._clock.monotonic()
+        step = next_step(plan, len(passage.attempts), index, failure, now=now, draw=self._clock.draw())
+        if step is None:
+            raise failure.error
+        if step.delay_s > 0:
+            await asyncio.sleep(step.delay_s)
+        return step.index
 
     async def pass_on(
         self,
@@ -113,9 +126,10 @@ class Dispatcher:
         passage: Passage,
         timeouts: Timeouts,
         deadline: float,
+        meter: Meter | None = None,
     ) -> Whole | Live:
-        """One call to a provider's own path; its answer goes out as it is, or whole where it is an error, which may
-        repeat our credential. Never repeated. Raises: GatewayError."""
+        """One call to a provider's own path; its answer goes out as it is, read by the meter, or whole where it is an
+        error, which may repeat our credential. Never repeated. Raises: GatewayError."""
         binding = self._bindings[candidate.deployment.provider]
         attempt = await self._begin(passage, candidate)
         started = self._clock.monotonic()
@@ -126,9 +140,9 @@ class Dispatcher:
             attempt.status = answer.status
             if answer.status < 400:
                 is_handed_on = True
-                return RawAnswer(answer, binding, timeouts, self._clock, passage)
+                return RawAnswer(answer, binding, timeouts, self._clock, passage, meter)
             answer.expect(ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + timeouts.idle_s)
-            body = without_secret(await read_whole(answer, _LARGEST_ERROR_BYTES, binding), binding.secret)
+            body = without_secrets(await read_whole(answer, _LARGEST_ERROR_BYTES, binding), binding.secrets())
             headers = carried_through(answer, binding)
             return Whole(status=answer.status, headers=headers, body=body, reading=Reading())
         except TransportError as error:
@@ -190,7 +204,7 @@ class Dispatcher:
         except TransportError as error:
             return Failure(error=explained(error, binding.upstream), phase=error.phase)
         except GatewayError as error:
-            return Failure(error=scrubbed(error, binding.secret), phase=Phase.STARTED)
+            return Failure(error=scrubbed(error, binding.secrets()), phase=Phase.STARTED)
         finally:
             passage.upstream_s += clock.monotonic() - started
             if answer is not None and not is_handed_on:
@@ -200,16 +214,18 @@ class Dispatcher:
         self, answer: Answer, crossing: Crossing, binding: Binding, timeouts: Timeouts
     ) -> Failure:
         """The upstream answered with an error: what it means, in its own words."""
+        secrets = binding.secrets()
         answer.expect(ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + timeouts.idle_s)
         try:
-            body = await read_whole(answer, _LARGEST_ERROR_BYTES, binding)
+            # Taken out before it is read: a message that is cut short may keep half of a secret.
+            body = without_secrets(await read_whole(answer, _LARGEST_ERROR_BYTES, binding), secrets)
         except (TransportError, GatewayError):
             body = b""  # the status alone says enough
         retry_after = header(answer, b"retry-after")
         error = crossing.refusal(
             answer.status, body, retry_after.decode("latin-1") if retry_after is not None else None
         )
-        return Failure(error=scrubbed(error, binding.secret), phase=Phase.STARTED, status=answer.status)
+        return Failure(error=scrubbed(error, secrets), phase=Phase.STARTED, status=answer.status)
 
     async def _expect_events(
         self, answer: Answer, stream: WatchedStream, crossing: Crossing, binding: Binding
@@ -237,3 +253,8 @@ class Dispatcher:
         attempt.outcome = outcome
         attempt.is_estimated = estimated
         attempt.duration_s = self._clock.monotonic() - attempt.started
+
+
+def _without(plan: Plan, index: int) -> Plan:
+    candidates = plan.candidates[:index] + plan.candidates[index + 1 :]
+    return msgspec.structs.replace(plan, candidates=candidates)

@@ -26,6 +26,7 @@ from tollhouse.wire.bedrock_chunks import ChunkUnwrapper
 
 from .emulation import Emulation
 from .reasoning import Remembering, issued, issued_event, keep_reasoning
+from .trail import Trail
 
 Convert = Callable[[bytes], tuple[bytes, Reading]]
 
@@ -60,7 +61,7 @@ class Bridge:
 
     __slots__ = (
         "_call", "_emulation", "_endpoint", "_faces", "_issuer", "_other", "_recall", "_scene", "_tenant", "_theirs",
-        "dropped", "reply_type", "request", "stream_type",
+        "_trail", "dropped", "reply_type", "request", "stream_type",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +77,7 @@ class Bridge:
         issuer: str,
         recall: Recall,
         tenant: str,
+        trail: Trail,
         dropped: tuple[str, ...],
     ) -> None:
         assert dialect.chat is not None
@@ -95,10 +97,11 @@ class Bridge:
         self._issuer = issuer
         self._recall = recall
         self._tenant = tenant
+        self._trail = trail
 
     def whole(self, body: bytes) -> tuple[bytes, Reading]:
         response = self._emulation.undo(issued(self._theirs.read_response(body), self._issuer))
-        keep_reasoning(response.choices[0].parts, self._recall, self._tenant)
+        keep_reasoning(response.choices[0].parts, self._recall, self._tenant, self._trail)
         written = self._faces.write_response(response, self._call, self._scene)
         return written, _reading(response)
 
@@ -108,7 +111,7 @@ class Bridge:
             writer=self._faces.write_stream(self._call, self._scene),
             emulation=self._emulation,
             issuer=self._issuer,
-            remembering=Remembering(self._recall, self._tenant),
+            remembering=Remembering(self._recall, self._tenant, self._trail),
             unwrapper=ChunkUnwrapper() if self._endpoint.framing is Framing.BEDROCK_CHUNKS else None,
         )
 

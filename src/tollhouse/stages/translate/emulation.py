@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain, count
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,7 @@ from tollhouse.core.request import (
     ToolChoice,
 )
 from tollhouse.core.response import Choice, Finish, FinishReason, ModelResponse
+from tollhouse.dialects.ground_family.loose_json import DECODE_FAULTS, decode_loosely, json_text
 from tollhouse.ports.provider import Support, Traits
 
 _ANSWER_TOOL: Final = "answer_in_json"
@@ -103,10 +105,15 @@ class Emulation:
                 )
             )
             return msgspec.structs.replace(request, output=None)
+        if request.tool_choice is not None and request.tool_choice.names:
+            why = (
+                "Where the form of the answer is held to by a tool, no other tool can be chosen by its name."
+            )
+            self.losses.append(Loss(field=Field.TOOL_CHOICE, why=why))
         names = {tool.name for tool in request.tools}
         self._answer_tool = next(
             name
-            for name in (_ANSWER_TOOL, *(f"{_ANSWER_TOOL}_{n}" for n in range(2, 1000)))
+            for name in chain([_ANSWER_TOOL], (f"{_ANSWER_TOOL}_{number}" for number in count(2)))
             if name not in names
         )
         return _with_answer_tool(request, self._answer_tool, wanted, can_force=traits.takes_forced_tools)
@@ -231,7 +238,7 @@ def _without_custom_parts(message: Message) -> Message:
 def _as_function_part(part: Part) -> Part:
     match part:
         case ToolCall(kind=ToolKind.CUSTOM):
-            arguments = msgspec.json.encode({_INPUT: part.arguments}).decode()
+            arguments = json_text({_INPUT: part.arguments})
             return msgspec.structs.replace(part, kind=ToolKind.FUNCTION, arguments=arguments)
         case ToolResult(kind=ToolKind.CUSTOM):
             return msgspec.structs.replace(part, kind=ToolKind.FUNCTION)
@@ -242,8 +249,8 @@ def _as_function_part(part: Part) -> Part:
 def _input_of(arguments: str) -> str:
     """The text in a function's arguments; a model that did not keep to the schema has its words taken as they are."""
     try:
-        value = msgspec.json.decode(arguments)
-    except ValueError:
+        value = decode_loosely(arguments.encode())
+    except DECODE_FAULTS:
         return arguments
     if isinstance(value, dict) and isinstance(value.get(_INPUT), str):
         text: str = value[_INPUT]

@@ -1,7 +1,8 @@
 """Reasoning between turns: kept for clients that strip what they do not know, given back only to whom it belongs.
 
 Models that think want their signed thoughts back with the results of their tool calls. Clients of another dialect carry
-them sealed, or lose them; so they are also kept here for a while, under the tenant and the call they led to.
+them sealed, or lose them; so they are also kept here for a while, under the tenant and the call they led to. The call
+is known by its id and name, and where a client loses ids too (Gemini's may) by its place in the conversation: trail.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from tollhouse.core.events import PartDelta, PartEnded, PartStarted, StreamEvent
 from tollhouse.core.fold import Fold
 from tollhouse.core.request import Field, Loss, ModelRequest
 from tollhouse.core.response import ModelResponse
+from tollhouse.dialects.ground_family.loose_json import decode_loosely, encode_loosely
 from tollhouse.ports.recall import Recall
+
+from .trail import Trail, call_key
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,7 +30,13 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signature: Signature | None = None
 
 
-_DECODE: Final = msgspec.json.Decoder(_Kept).decode
+def _decoded(text: bytes) -> _Kept:
+    """Loosely, as it was written: models stop in the middle of an emoji in their thoughts too."""
+    return msgspec.convert(decode_loosely(text), _Kept)
+
+
+_HAS_TRAILS: Final = "trails"
+"""Kept for a tenant of whom anything is kept by trail: the others' conversations need not be followed."""
 
 
 def _key(call: ToolCall) -> str:
@@ -66,27 +76,37 @@ def _issued_part(part: Part, issuer: str) -> Part:
     return part
 
 
-def keep_reasoning(parts: Iterable[Part], recall: Recall, tenant: str) -> None:
-    """Remember the signed thoughts of one answer by the calls they led to."""
+def keep_reasoning(parts: Iterable[Part], recall: Recall, tenant: str, trail: Trail | None = None) -> None:
+    """Remember the signed thoughts of one answer by the calls they led to. `trail`: of the request it answers."""
     before: list[Thinking] = []
+    number = 0
     for part in parts:
         match part:
             case Thinking(signature=Signature()):
                 before.append(part)
-            case ToolCall() if before or part.signature is not None:
-                kept = _Kept(before=tuple(before), signature=part.signature)
-                recall.keep(tenant, _key(part), msgspec.json.encode(kept))
+            case ToolCall():
+                if before or part.signature is not None:
+                    kept = encode_loosely(
+                        msgspec.to_builtins(_Kept(before=tuple(before), signature=part.signature))
+                    )
+                    recall.keep(tenant, _key(part), kept)
+                    if trail is not None:
+                        name = _key(part).encode("utf-8", "surrogatepass")
+                        recall.keep(tenant, call_key(trail.end(), number, part), name)
+                        recall.keep(tenant, _HAS_TRAILS, b"")
                 before = []
+                number += 1
 
 
 class Remembering:
     """The same for an answer that comes in pieces: only thoughts and calls of the first choice are collected."""
 
-    __slots__ = ("_fold", "_kinds", "_recall", "_tenant")
+    __slots__ = ("_fold", "_kinds", "_recall", "_tenant", "_trail")
 
-    def __init__(self, recall: Recall, tenant: str) -> None:
+    def __init__(self, recall: Recall, tenant: str, trail: Trail | None = None) -> None:
         self._recall = recall
         self._tenant = tenant
+        self._trail = trail
         self._fold = Fold()
         self._kinds: set[int] = set()
 
@@ -102,21 +122,22 @@ class Remembering:
     def keep(self) -> None:
         """The answer is whole."""
         if self._kinds:
-            keep_reasoning(self._fold.parts(), self._recall, self._tenant)
+            keep_reasoning(self._fold.parts(), self._recall, self._tenant, self._trail)
 
 
 # -- before a request
 
 
 def with_reasoning(
-    request: ModelRequest, issuer: str, recall: Recall, tenant: str
+    request: ModelRequest, issuer: str, recall: Recall, tenant: str, trail: Trail | None = None
 ) -> tuple[ModelRequest, list[Loss]]:
     """The request with the thoughts `issuer` can read, sent by the client or remembered, and without any others."""
+    memory = _Memory(recall, tenant, trail or Trail(request))
     is_losing = False
     messages = []
-    for message in request.messages:
+    for place, message in enumerate(request.messages):
         if message.role is Role.ASSISTANT:
-            parts = list(_restored(message, recall, tenant))
+            parts = list(_restored(message, place, memory))
             own = [part for part in (_owned(part, issuer) for part in parts) if part is not None]
             is_losing = is_losing or len(own) < len(parts)
             if own != list(message.parts):
@@ -126,7 +147,31 @@ def with_reasoning(
     return msgspec.structs.replace(request, messages=tuple(messages)), losses
 
 
-def _restored(message: Message, recall: Recall, tenant: str) -> Iterator[Part]:
+class _Memory:
+    """What a tenant's call was signed with."""
+
+    __slots__ = ("_has_trails", "_recall", "_tenant", "_trail")
+
+    def __init__(self, recall: Recall, tenant: str, trail: Trail) -> None:
+        self._recall = recall
+        self._tenant = tenant
+        self._trail = trail
+        self._has_trails = recall.recall(tenant, _HAS_TRAILS) is not None
+
+    def of(self, call: ToolCall, place: int, number: int) -> _Kept:
+        """Of the `number`-th call of the message at `place`."""
+        found = self._recall.recall(self._tenant, _key(call))
+        if found is None and self._has_trails:
+            key = self._recall.recall(self._tenant, call_key(self._trail.before(place), number, call))
+            found = (
+                self._recall.recall(self._tenant, key.decode("utf-8", "surrogatepass"))
+                if key is not None
+                else None
+            )
+        return _decoded(found) if found is not None else _Kept()
+
+
+def _restored(message: Message, place: int, memory: _Memory) -> Iterator[Part]:
     """The message's parts, and before its calls what was thought before them, where the client lost it."""
     thinks = any(isinstance(part, Thinking) and part.signature is not None for part in message.parts)
     signed = any(isinstance(part, ToolCall) and part.signature is not None for part in message.parts)
@@ -134,11 +179,10 @@ def _restored(message: Message, recall: Recall, tenant: str) -> Iterator[Part]:
     if not calls or (thinks and signed):
         yield from message.parts
         return
-    kept = {index: _recalled(call, recall, tenant) for index, call in enumerate(calls)}
+    kept = [memory.of(call, place, number) for number, call in enumerate(calls)]
     if not thinks:
-        yield from kept[
-            0
-        ].before  # a turn that was thought over begins with the thoughts, whatever was said besides
+        # A turn that was thought over begins with the thoughts, whatever was said besides.
+        yield from kept[0].before
     number = 0
     for part in message.parts:
         if isinstance(part, ToolCall):
@@ -151,11 +195,6 @@ def _restored(message: Message, recall: Recall, tenant: str) -> Iterator[Part]:
             continue  # the same thoughts, unsigned
         else:
             yield part
-
-
-def _recalled(call: ToolCall, recall: Recall, tenant: str) -> _Kept:
-    found = recall.recall(tenant, _key(call))
-    return _DECODE(found) if found is not None else _Kept()
 
 
 def _owned(part: Part, issuer: str) -> Part | None:

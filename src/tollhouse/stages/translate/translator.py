@@ -14,7 +14,7 @@ from tollhouse.core.routing import Candidate, UnknownParameters
 from tollhouse.core.seal import is_marked
 from tollhouse.ports.crossing import Crossing
 from tollhouse.ports.dialect import ClientCall, Dialect, Reading
-from tollhouse.ports.fetcher import Fetcher
+from tollhouse.ports.fetcher import Fetched, Fetcher
 from tollhouse.ports.provider import Traits
 from tollhouse.ports.recall import Recall
 from tollhouse.ports.translation import Scene, Written
@@ -28,6 +28,7 @@ from .losses import declare, refused
 from .media import with_media
 from .reasoning import with_reasoning
 from .straight import Straight
+from .trail import Trail
 from .way import Way, Ways, path_of
 
 
@@ -64,7 +65,8 @@ class Translator:
         self._mode = mode
         self._scene = scene
         self._verb = verb
-        self._conversation: tuple[ModelRequest, tuple[str, ...]] | None = None
+        self._conversation: tuple[ModelRequest, tuple[str, ...], Trail] | None = None
+        self._fetched: dict[str, Fetched] = {}
 
     async def cross(self, candidate: Candidate, upstream: Upstream) -> Crossing:
         """The way to a candidate who can be reached. Raises: GatewayError, before anything is spent."""
@@ -125,9 +127,10 @@ class Translator:
         assert theirs is not None
         traits = _traits(candidate, way)
         if self._conversation is None:
-            self._conversation = faces.read_request(self._call)
-        request, leftovers = self._conversation
-        request, emulation, losses = await self._prepared(request, candidate, traits, way)
+            request, leftovers = faces.read_request(self._call)
+            self._conversation = request, leftovers, Trail(request)
+        request, leftovers, trail = self._conversation
+        request, emulation, losses = await self._prepared(request, candidate, traits, way, trail)
         written = theirs.write_request(request, traits)
         dropped = declare((*losses, *written.losses), leftovers, faces.words, self._mode, upstream.name)
         outgoing, absorbed = self._written(candidate, upstream, way, written)
@@ -142,17 +145,18 @@ class Translator:
             issuer=traits.issuer,
             recall=self._workbench.recall,
             tenant=self._tenant,
+            trail=trail,
             dropped=dropped + absorbed,
         )
 
     async def _prepared(
-        self, request: ModelRequest, candidate: Candidate, traits: Traits, way: Way
+        self, request: ModelRequest, candidate: Candidate, traits: Traits, way: Way, trail: Trail
     ) -> tuple[ModelRequest, Emulation, list[Loss]]:
         """The request as the upstream can be asked, the writer's own business aside."""
         request = msgspec.structs.replace(request, model=candidate.model)
-        request, losses = with_reasoning(request, traits.issuer, self._workbench.recall, self._tenant)
+        request, losses = with_reasoning(request, traits.issuer, self._workbench.recall, self._tenant, trail)
         emulation = Emulation(request, traits, keeps_namespaces=way.dialect.name == "openai_responses")
-        request = await with_media(emulation.request, traits, self._workbench.fetcher)
+        request = await with_media(emulation.request, traits, self._workbench.fetcher, self._fetched)
         return request, emulation, [*losses, *emulation.losses]
 
     async def _count(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
@@ -161,7 +165,7 @@ class Translator:
         assert theirs is not None
         traits = _traits(candidate, way)
         request, leftovers = faces.read_request(self._call)
-        request, _, losses = await self._prepared(request, candidate, traits, way)
+        request, _, losses = await self._prepared(request, candidate, traits, way, Trail(request))
         written = theirs.write_request(request, traits)
         words: Mapping[Field, str] = self._dialect.chat.words if self._dialect.chat is not None else {}
         dropped = declare((*losses, *written.losses), leftovers, words, self._mode, upstream.name)

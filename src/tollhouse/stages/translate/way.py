@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
 from tollhouse.config.snapshot import Upstream
+from tollhouse.core.errors import invalid_request
 from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Candidate
 from tollhouse.ports.dialect import ClientCall, Dialect
@@ -17,6 +18,8 @@ from tollhouse.ports.provider import Endpoint, Traits
 _UPSTREAM: Final = {Operation.TEXT_COMPLETION: Operation.CHAT}
 """What an operation becomes when it is translated."""
 _MOST_WAYS: Final = 10_000
+_LONGEST_MODEL: Final = 1_000
+"""In a path. AWS's names are the longest, of some 200 characters."""
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,14 +129,31 @@ def _can_translate(operation: Operation, caller: Dialect, other: Dialect) -> boo
 def path_of(
     upstream: Upstream, endpoint: Endpoint, model: str, *, is_stream: bool, verb: str | None
 ) -> bytes:
-    """The target of a request: the provider's path below the base URL, with everything filled in."""
+    """The target of a request: the provider's path below the base URL, with everything filled in.
+
+    Raises: GatewayError for a model's name that would lead elsewhere.
+    """
     template = endpoint.path
     if is_stream and endpoint.stream_path is not None:
         template = endpoint.stream_path
     elif verb is not None and endpoint.own_path is not None:
         template = endpoint.own_path
+    if "{model}" in template:
+        _check_model(model)
     if "{" in template:
         template = template.format(
             model=quote(model, safe=""), verb=quote(verb or "", safe=""), **upstream.settings
         )
     return (upstream.base_path + template).encode("ascii")
+
+
+def _check_model(model: str) -> None:
+    """Behind a star it is the caller's word. It is one segment of the path; but there are servers that decode first and
+    look for dots afterwards."""
+    segments = f"{model}/{unquote(model)}".replace("\\", "/").split("/")
+    if len(model) > _LONGEST_MODEL or not {".", "..", ""}.isdisjoint(segments):
+        raise invalid_request(
+            f"{model[:200]!r} cannot be the name of a model at this upstream.",
+            param="model",
+            hint="GET /v1/models lists what this key may use.",
+        )

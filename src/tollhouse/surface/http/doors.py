@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import unquote
 
@@ -17,6 +17,12 @@ MAIN_DIALECT: Final = "openai_chat"
 """Errors at no door at all are told in this one."""
 
 _MODELS: Final = Door(operation=Operation.LIST_MODELS, dialect=MAIN_DIALECT)
+_MODELS_BY_HEADER: Final = {
+    b"anthropic-version": Door(operation=Operation.LIST_MODELS, dialect="anthropic_messages"),
+    b"x-goog-api-key": Door(operation=Operation.LIST_MODELS, dialect="gemini_generate"),
+}
+"""OpenAI's, Anthropic's and Google's clients ask for models at the same path; these headers tell them apart."""
+_GEMINI_MODELS: Final = Door(operation=Operation.LIST_MODELS, dialect="gemini_generate")
 _PASSTHROUGH: Final = Door(operation=Operation.PASSTHROUGH, dialect=MAIN_DIALECT)
 _CHAT: Final = Door(operation=Operation.CHAT, dialect="openai_chat")
 _COMPLETIONS: Final = Door(operation=Operation.TEXT_COMPLETION, dialect="openai_completions")
@@ -39,14 +45,18 @@ DOORS: Final = {
     "/v2/chat": ("POST", Door(operation=Operation.CHAT, dialect="cohere_chat")),
     "/v2/embed": ("POST", Door(operation=Operation.EMBEDDINGS, dialect="cohere_embed")),
     "/v1/models": ("GET", _MODELS),
+    "/v1beta/models": ("GET", _GEMINI_MODELS),
     "/openai/v1/chat/completions": ("POST", _CHAT),
     "/openai/v1/embeddings": ("POST", _EMBEDDINGS),
     "/openai/v1/responses": ("POST", _RESPONSES),
+    "/openai/v1/models": ("GET", _MODELS),
 }
 """Exact paths with their one method; GET brings HEAD with it."""
 
 PREFIXES: Final = (
     ("/v1/models/", "GET", _MODELS),
+    ("/v1beta/models/", "GET", _GEMINI_MODELS),
+    ("/openai/v1/models/", "GET", _MODELS),
     ("/passthrough/", "GET, POST, PUT, PATCH, DELETE", _PASSTHROUGH),
 )
 """Paths that go on, with their methods. TRACE is among no door's: it makes a server repeat a request's headers, and the
@@ -140,11 +150,26 @@ PATTERNS: Final = (
 """A path may stand here more than once, each time with other methods."""
 
 
-def find_door(method: str, path: str) -> tuple[Door | None, str | None]:
+_NO_HEADERS: Final[Mapping[bytes, bytes]] = {}
+
+
+def find_door(
+    method: str, path: str, headers: Mapping[bytes, bytes] = _NO_HEADERS
+) -> tuple[Door | None, str | None]:
     """The door at a path, or None; and where the method is wrong, the one that is right.
 
-    The path is taken as it was sent: nothing is resolved, and only a model's name in it is decoded.
+    The path is taken as it was sent: nothing is resolved, and only a model's name in it is decoded. `headers` tell
+    whose client it is where several have the same path.
     """
+    door, allowed = _door_at(method, path)
+    if door is _MODELS:
+        for name, other in _MODELS_BY_HEADER.items():
+            if name in headers:
+                return other, None
+    return door, allowed
+
+
+def _door_at(method: str, path: str) -> tuple[Door | None, str | None]:
     exact = DOORS.get(path)
     if exact is not None:
         allowed, door = exact

@@ -97,7 +97,7 @@ class HttpServer:
             self._emptied.set_result(None)
 
     async def serve(self, request: WireRequest, reply: Response) -> None:
-        door, allowed = find_door(request.method, request.path)
+        door, allowed = find_door(request.method, request.path, request.headers)
         if door is not None:
             await serve(self._house, door, request, reply)
             return

@@ -122,7 +122,7 @@ def test_calls_are_told_in_their_place_with_ids_of_their_own() -> None:
     assert [json.dumps(block["input"]) for block in blocks[1:]] == [
         '{"z": 1, "a": 2}',
         "{}",
-        '{"raw_arguments": "{cut"}',
+        '{"input": "{cut"}',
     ]
     ids = [block["id"] for block in blocks[1:]]
     assert ids[0] == "a"

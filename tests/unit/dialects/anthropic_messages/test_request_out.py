@@ -348,7 +348,7 @@ def test_a_format_nobody_emulated_is_a_vital_loss(kind: FormatKind) -> None:
 
 @pytest.mark.parametrize(
     ("effort", "budget"),
-    [("minimal", 1024), ("low", 1024), ("medium", 4096), ("high", 16384), ("xhigh", 32768)],
+    [("minimal", 1024), ("low", 1024), ("medium", 8192), ("high", 24_576), ("xhigh", 32768)],
 )
 def test_efforts_are_budgets_on_top_of_a_limit_nobody_named(effort: str, budget: int) -> None:
     body = body_of(reasoning=Reasoning(effort=effort))
@@ -382,7 +382,7 @@ def test_without_room_there_is_no_thinking() -> None:
         (Reasoning(effort="minimal"), {"type": "adaptive"}, {"effort": "low"}),
         (Reasoning(effort="xhigh"), {"type": "adaptive"}, {"effort": "high"}),
         (Reasoning(is_enabled=True), {"type": "adaptive"}, None),
-        (Reasoning(budget_tokens=2000), {"type": "adaptive"}, {"effort": "medium"}),
+        (Reasoning(budget_tokens=2000), {"type": "adaptive"}, {"effort": "low"}),
         (
             Reasoning(effort="high", summary="auto"),
             {"type": "adaptive", "display": "summarized"},

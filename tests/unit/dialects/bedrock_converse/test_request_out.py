@@ -467,11 +467,11 @@ def test_parameters_are_written() -> None:
 @pytest.mark.parametrize(
     ("traits", "reasoning", "fields"),
     [
-        (CLAUDE, Reasoning(effort="high"), {"thinking": {"type": "enabled", "budget_tokens": 16_384}}),
+        (CLAUDE, Reasoning(effort="high"), {"thinking": {"type": "enabled", "budget_tokens": 24_576}}),
         (
             CLAUDE,
             Reasoning(is_enabled=True),
-            {"thinking": {"type": "enabled", "budget_tokens": 4096}},
+            {"thinking": {"type": "enabled", "budget_tokens": 8192}},
         ),
         (CLAUDE, Reasoning(effort="none"), {}),
         (ADAPTIVE, Reasoning(is_enabled=True), {"thinking": {"type": "adaptive"}}),
@@ -633,6 +633,7 @@ SET: dict[Field, ModelRequest] = {
     Field.MESSAGE_NAMES: asked(Message(role=Role.USER, parts=(Text(text="a"),), name="n")),
     Field.IMAGE_DETAIL: asked(user(msgspec.structs.replace(PNG, detail="low"))),
     Field.MEDIA: asked(user(Text(text="a"), PNG)),
+    Field.MEDIA_NAMES: asked(user(Text(text="a"), msgspec.structs.replace(PNG, name="a.png"))),
     Field.CITATIONS: asked(HI, assistant(Text(text="a", citations=(Citation(url="u"),))), HI),
     Field.OPAQUE_PARTS: asked(HI, assistant(Text(text="a"), Opaque(dialect="x", kind="y", value={})), HI),
     Field.TOOL_ERRORS: asked(

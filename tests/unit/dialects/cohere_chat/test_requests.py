@@ -381,6 +381,9 @@ FIELDS: dict[Field, ModelRequest] = {
     Field.MESSAGE_NAMES: request(),
     Field.IMAGE_DETAIL: request(Media(kind=MediaKind.IMAGE, data="AAAA", detail="low")),
     Field.MEDIA: request(Media(kind=MediaKind.AUDIO, data="AAAA")),
+    Field.MEDIA_NAMES: request(
+        Media(kind=MediaKind.IMAGE, media_type="image/png", data="iVBORw0KGgo=", name="a.png")
+    ),
     Field.THINKING_PARTS: request(Thinking(text="Hm."), role=Role.ASSISTANT),
     Field.CITATIONS: request(Text(text="x", citations=(Citation(url="u"),)), role=Role.ASSISTANT),
     Field.OPAQUE_PARTS: request(Opaque(dialect="anthropic_messages", kind="container", value={})),
@@ -474,7 +477,7 @@ def test_strictness_is_for_all_tools_or_none() -> None:
         (Reasoning(is_enabled=True), {"type": "enabled"}),
         (Reasoning(is_enabled=False), {"type": "disabled"}),
         (Reasoning(effort="none"), {"type": "disabled"}),
-        (Reasoning(effort="low"), {"type": "enabled", "token_budget": 2048}),
+        (Reasoning(effort="low"), {"type": "enabled", "token_budget": 1024}),
         (Reasoning(effort="high"), {"type": "enabled"}),
         (Reasoning(budget_tokens=99), {"type": "enabled", "token_budget": 99}),
         (Reasoning(budget_tokens=0), {"type": "disabled"}),

@@ -372,6 +372,7 @@ SAYS: dict[Field, ModelRequest] = {
     Field.MESSAGE_NAMES: asked(Message(role=Role.USER, name="n", parts=(Text(text="a"),))),
     Field.IMAGE_DETAIL: asked(user(Media(kind=MediaKind.IMAGE, data=PNG, detail="low"))),
     Field.MEDIA: asked(user(Media(kind=MediaKind.IMAGE, file_id="x"), Text(text="a"))),
+    Field.MEDIA_NAMES: asked(user(Media(kind=MediaKind.IMAGE, data="iVBORw0KGgo=", name="a.png"))),
     Field.CITATIONS: asked(user(Media(kind=MediaKind.DOCUMENT, text="a", is_cited=True))),
     Field.OPAQUE_PARTS: asked(HELLO, model(Opaque(dialect="x", kind="y", value={}), Text(text="a"))),
     Field.MODALITIES: asked(modalities=("image",)),

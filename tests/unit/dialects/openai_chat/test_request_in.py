@@ -40,7 +40,7 @@ from tollhouse.core.request import (
 )
 from tollhouse.core.seal import seal
 from tollhouse.dialects.openai_chat import DIALECT
-from tollhouse.dialects.openai_chat.ids import made_id
+from tollhouse.dialects.ground_family.call_ids import made_id
 from tollhouse.ports.dialect import Ask
 from tollhouse.ports.translation import ChatFaces
 

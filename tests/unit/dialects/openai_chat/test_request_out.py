@@ -363,7 +363,7 @@ def test_a_choice_among_several_is_openais_own_and_a_declared_loss_elsewhere() -
             ],
         },
     }
-    found = body(request, OTHER)
+    found, _ = written(request, OTHER)
     assert found["tool_choice"] == "required"
     assert [tool["function"]["name"] for tool in found["tools"]] == ["f", "g", "h"]
     assert Field.TOOL_CHOICE in lost(request, OTHER)

@@ -246,7 +246,7 @@ def test_encrypted_reasoning_is_asked_for_whenever_reasoning_is() -> None:
         (Reasoning(effort="minimal"), "minimal"),
         (Reasoning(is_enabled=False), "none"),
         (Reasoning(is_enabled=True), "medium"),
-        (Reasoning(budget_tokens=1000), "minimal"),
+        (Reasoning(budget_tokens=1000), "low"),
         (Reasoning(is_enabled=True, budget_tokens=100_000), "high"),
     ],
 )
@@ -329,7 +329,7 @@ def test_pictures_in_results_follow_them_where_results_take_none() -> None:
         (user(ToolResult(call_id="c", parts=(), is_error=True)), {Field.TOOL_ERRORS: False}),
         (user(Opaque(dialect="other", kind="k", value={})), {Field.OPAQUE_PARTS: True}),
         (assistant(Media(kind=MediaKind.IMAGE, data="aGk=")), {Field.MEDIA: True}),
-        (user(Thinking(text="a")), {Field.OPAQUE_PARTS: True}),
+        (user(Thinking(text="a")), {Field.THINKING_PARTS: False}),
     ],
 )
 def test_what_a_message_cannot_say_is_declared(message: Message, losses: dict[Field, bool]) -> None:

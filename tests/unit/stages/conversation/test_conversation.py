@@ -25,6 +25,8 @@ from tollhouse.ports.transport import UpstreamRequest
 from tollhouse.stages.account import Accountant
 from tollhouse.stages.authenticate import Keyring, key_digest, pepper_of
 from tollhouse.stages.dispatch import Binding, Dispatcher
+from tollhouse.stages.list_models import ModelBook
+from tollhouse.stages.translate import find_way
 from tollhouse.surface.http.doors import find_door
 from tollhouse.testing import FakeClock
 from workbench import workbench
@@ -227,6 +229,7 @@ class World:
         self.house = House(
             snapshot=snapshot,
             workbench=workbench(plugins.dialects, self.clock),
+            models=ModelBook(snapshot, plugins.dialects, find_way),
             keyring=keyring,
             dispatcher=Dispatcher(self, self, self.clock, bindings),  # type: ignore[arg-type]
             accountant=Accountant(self, [], self.clock),  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ WORDS: Final = {
     Field.TOOL_CHOICE: "toolConfig.functionCallingConfig",
     Field.SERVER_TOOLS: "tools",
     Field.MEDIA: "contents.parts",
+    Field.MEDIA_NAMES: "contents.parts.inlineData.displayName",
     Field.OPAQUE_PARTS: "contents.parts",
     Field.TOOL_ERRORS: "contents.parts.functionResponse",
     Field.MODALITIES: "generationConfig.responseModalities",

@@ -14,9 +14,8 @@ _LENGTHS: Final = (24, 9, 32, 40, 64, 16, 12, 8)
 
 def made_id(*named: object) -> str:
     """An id that is the same for the same names and no other."""
-    return (
-        "call_" + sha256("\0".join([str(name) for name in named]).encode("utf-8", "replace")).hexdigest()[:24]
-    )
+    said = "\0".join([str(name) for name in named])
+    return "call_" + sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 @lru_cache(maxsize=4096)
@@ -24,7 +23,7 @@ def fitting_id(call_id: str, pattern: str | None) -> str:
     """The id, or if it is not of the pattern one that is: the same for the same id."""
     if pattern is None or re.fullmatch(pattern, call_id):
         return call_id
-    number = int.from_bytes(sha256(call_id.encode("utf-8", "replace")).digest(), "big")
+    number = int.from_bytes(sha256(call_id.encode("utf-8", "surrogatepass")).digest(), "big")
     digits = []
     for _ in range(max(_LENGTHS)):
         number, digit = divmod(number, len(_LETTERS))

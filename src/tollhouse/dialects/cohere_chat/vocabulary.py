@@ -35,6 +35,7 @@ WORDS: Final[Mapping[Field, str]] = {
     Field.TOOL_CHOICE: "tool_choice",
     Field.IMAGE_DETAIL: "messages[].content[].image_url.detail",
     Field.MEDIA: "messages[].content",
+    Field.MEDIA_NAMES: "messages[].content[].document.data.title",
     Field.CITATIONS: "citation_options",
     Field.OPAQUE_PARTS: "messages[].content",
 }
