@@ -75,7 +75,6 @@ def errors() -> str:
         ErrorKind.CONTENT_BLOCKED: (
             "A policy on contents refused the request, or the answer to it. An upstream's own 4xx keeps its status."
         ),
-        ErrorKind.CONTENT_BLOCKED: "The upstream's filters refused what was asked or what would have been answered.",
         ErrorKind.UPSTREAM_RATE_LIMITED: "The upstream's rate limit; `retry-after` is the upstream's.",
         ErrorKind.UPSTREAM_UNAVAILABLE: (
             "The upstream could not be reached, broke off, failed, or refused the house's own credential."
