@@ -95,7 +95,7 @@ EXCEPTIONS: Final = {
         "the recording's image was cut: it is no base64, and Gemini's SDK decodes what it is sent"
     ),
     ("anthropic_messages", "openai_responses-c0593abc6ad3-00"): (
-        "free text as a tool's input, which Anthropic's SDK takes for broken JSON; its clients cannot ask for such tools"
+        "free text as a tool's input, broken JSON to Anthropic's SDK, whose users cannot ask for such tools"
     ),
 }
 """Client and case: why it cannot be right."""
@@ -291,9 +291,8 @@ def run_source(
     cases = [
         record
         for record in records(folder, source.api)
-        if record["method"] == "POST" and record["path"].partition("?")[0].endswith(source.path_ends) and is_answer(record)
-        and (not options.case or options.case == record["id"])
-    ]  # fmt: skip
+        if is_answer(record, source) and options.case in ("", record["id"])
+    ]
     cases.sort(key=lambda record: hashlib.sha256(record["id"].encode()).hexdigest())
     native, through = Reader(replay.url), Reader(house.url)
     for number, record in enumerate(cases[: options.limit or None]):
@@ -306,8 +305,10 @@ def run_source(
     return list(sections.values())
 
 
-def is_answer(record: dict[str, Any]) -> bool:
-    return record["response_kind"] in ("json", "sse", "eventstream") and record["status"] >= 200
+def is_answer(record: dict[str, Any], source: Source) -> bool:
+    """Whether it is a model's answer, or the refusal of one."""
+    is_asked = record["method"] == "POST" and record["path"].partition("?")[0].endswith(source.path_ends)
+    return is_asked and record["response_kind"] in ("json", "sse", "eventstream") and record["status"] >= 200
 
 
 def run_case(

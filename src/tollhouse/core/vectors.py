@@ -35,8 +35,6 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     end_user: str | None = None
     truncate: str | None = None
     """`none`, `start` or `end`."""
-    is_base64: bool = False
-    """Whether the caller wants little-endian float32 in base64 instead of numbers."""
     is_single: bool = False
     """Whether the caller asked for one text, in a form that has one vector for an answer."""
 

@@ -32,13 +32,13 @@ def read_request(call: ClientCall) -> tuple[EmbeddingRequest, tuple[str, ...]]:
         fields = Fields(decoded(call.body), "", leftovers)
         fields.ignore("model")
         fields.ignore_if("priority", 0)
+        _forms(fields)  # judged before anything is spent; the answer is written by `wanted`
         request = EmbeddingRequest(
             model=call.model,
             inputs=_inputs(fields),
             dimensions=fields.take_integer("output_dimension"),
             task=_task(fields),
             truncate=_truncation(fields),
-            is_base64="base64" in _forms(fields),
         )
     return request, leftovers.paths()
 

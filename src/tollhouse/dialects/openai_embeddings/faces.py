@@ -55,7 +55,6 @@ class OpenAiEmbeddingFaces:
                 inputs=_inputs(asked),
                 dimensions=body.take_integer("dimensions"),
                 end_user=body.take_text("user"),
-                is_base64=form == "base64",
                 is_single=isinstance(asked, str),
             )
         return request, leftovers.paths()

@@ -153,33 +153,18 @@ def open_conversation(
     """
     said = references(call.body)
     parties = [_party(candidate, providers, is_native=is_native(candidate)) for candidate in plan.candidates]
-    able = _at_provider(parties, said)
-    previous: str | None = None
-    history: list[msgspec.Raw] = []
-    if said.previous_response_id is not None:
-        made = memory.response(said.previous_response_id)
-        if made is not None and not may_use(made.route):
-            made = None  # of the same tenant, but for other keys
-        if made is None:
-            able = _foreign_or_not_found(able, memory, said.previous_response_id, "previous_response_id")
-        elif made.kept_in is None:
-            able = _with_maker(able, made, said.previous_response_id, "previous_response_id")
-        else:
-            previous = said.previous_response_id
-            known = memory.history(previous)
-            if known is None:
-                raise not_found(previous, "previous_response_id")
-            history = known
+    able, history = _before(_at_provider(parties, said), said, memory, may_use)
+    previous = said.previous_response_id if history is not None else None
     able, found = _items(able, said, memory, may_use)
 
     def read(body: bytes) -> ClientCall:
         asked = Ask(operation=call.operation, body=body, query=call.query, headers=call.headers)
         return dialect.read(asked)
 
-    is_rebuilt = previous is not None or bool(found)
+    is_rebuilt = history is not None or bool(found)
     resolved = call
     if is_rebuilt:
-        resolved = read(with_history(call.body, history, found, is_continued=previous is not None))
+        resolved = read(with_history(call.body, history or [], found, is_continued=history is not None))
     items = references(resolved.body).items if is_rebuilt else said.items
     issuers = _issuers(items, memory)
     able = _nearest_first(able, [made for _, made in sorted(issuers.items())])
@@ -250,6 +235,25 @@ def _with_maker(parties: list[Party], made: Made, name: str, param: str) -> list
             hint=f"Go on with the model {made.route!r}, or send the conversation itself.",
         )
     return sorted(able, key=lambda party: party.candidate.deployment.id != made.deployment)
+
+
+def _before(
+    parties: list[Party], said: References, memory: Memory, may_use: Callable[[str], bool]
+) -> tuple[list[Party], list[msgspec.Raw] | None]:
+    """Who can go on from the answer the call names, and what was said up to it, where the house keeps that."""
+    name = said.previous_response_id
+    if name is None:
+        return parties, None
+    made = memory.response(name)
+    # One that only other keys of the tenant may go on from is not there for this one.
+    if made is None or not may_use(made.route):
+        return _foreign_or_not_found(parties, memory, name, "previous_response_id"), None
+    if made.kept_in is None:
+        return _with_maker(parties, made, name, "previous_response_id"), None
+    history = memory.history(name)
+    if history is None:
+        raise not_found(name, "previous_response_id")
+    return parties, history
 
 
 def _items(

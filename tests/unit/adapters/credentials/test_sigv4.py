@@ -129,3 +129,8 @@ def test_opener_shows_nothing_of_what_it_holds() -> None:
     signing = opener("AK:s3cret:t0ken")
     assert "AK" not in repr(signing)
     assert not [word for word in ("s3cret", "t0ken") if word in str(vars(signing))]
+
+
+def test_everything_of_the_credential_is_kept_out_of_sight() -> None:
+    assert opener("AKIDEXAMPLE:s3cret/+=:session").secrets() == ("AKIDEXAMPLE", "s3cret/+=", "session")
+    assert opener().secrets() == ("AKIDEXAMPLE", "s3cret/+=")

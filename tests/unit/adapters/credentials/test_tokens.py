@@ -201,3 +201,16 @@ def test_refused_token_is_replaced_but_not_again_and_again() -> None:
         assert await identity.header() == b"Bearer t2"
 
     run(scenario)
+
+
+def test_token_and_the_one_before_it_are_kept_out_of_sight() -> None:
+    async def scenario(identity: Identity, clock: FakeClock) -> None:
+        assert identity.tokens.texts() == ()
+        await identity.header()
+        assert identity.tokens.texts() == ("t1",)
+        for _ in range(2):
+            clock.advance(3_600.0)
+            await identity.header()
+        assert identity.tokens.texts() == ("t3", "t2")
+
+    run(scenario)

@@ -66,7 +66,6 @@ def test_requests_are_read_with_nothing_lost() -> None:
         dimensions=256,
         task=EmbeddingTask.QUERY,
         truncate="end",
-        is_base64=True,
     )
     assert left == ("max_tokens",)
 

@@ -39,8 +39,8 @@ from tollhouse.core.request import (
     ToolChoice,
 )
 from tollhouse.core.seal import seal
-from tollhouse.dialects.openai_chat import DIALECT
 from tollhouse.dialects.ground_family.call_ids import made_id
+from tollhouse.dialects.openai_chat import DIALECT
 from tollhouse.ports.dialect import Ask
 from tollhouse.ports.translation import ChatFaces
 

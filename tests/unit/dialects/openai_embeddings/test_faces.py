@@ -59,7 +59,7 @@ def test_other_inputs_are_refused(sent: Any) -> None:
 def test_settings_are_read_and_the_rest_is_told() -> None:
     call = called(input="a", dimensions=3, user="u", encoding_format="base64", truncation=True)
     request, leftovers = faces().read_request(call)
-    assert (request.dimensions, request.end_user, request.is_base64) == (3, "u", True)
+    assert (request.dimensions, request.end_user) == (3, "u")
     assert leftovers == ("truncation",)
     with pytest.raises(GatewayError, match="encoding_format"):
         faces().read_request(called(input="a", encoding_format="hex"))

@@ -11,7 +11,7 @@ from tollhouse.adapters.memory import MemoryRecall
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.operation import Operation
 from tollhouse.dialects.openai_responses.state import Answer
-from tollhouse.stages.conversation import Doing, Made, Memory, answer_of, not_found
+from tollhouse.stages.conversation import Doing, Made, Memory, answer_of, asked, not_found
 from tollhouse.stages.conversation.memory import Kept
 from tollhouse.testing import FakeClock
 
@@ -91,3 +91,8 @@ def test_what_is_not_known_is_told_alike_whoever_has_it() -> None:
     error = not_found("resp_1", "previous_response_id")
     assert (error.status, error.param) == (404, "previous_response_id")
     assert error.message == "There is no earlier response named 'resp_1'."
+
+
+def test_only_what_the_reference_knows_is_asked_of_an_upstream() -> None:
+    query = "include%5B%5D=a&key=sk-th-x&limit=3&api-version=1&stream=true&include[0]=b&&x"
+    assert asked(query) == ["include%5B%5D=a", "limit=3", "stream=true", "include[0]=b"]
