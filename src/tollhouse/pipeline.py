@@ -56,6 +56,7 @@ from tollhouse.stages.list_models import Ask as ModelsAsk
 from tollhouse.stages.list_models import ModelBook, list_models
 from tollhouse.stages.route import passthrough_route, plan_route
 from tollhouse.stages.translate import Translator, Workbench, header_text, meter_of, pass_through
+from tollhouse.stages.translate.aside import aside
 from tollhouse.stages.translate.way import path_of
 
 _STORED: Final = frozenset(
@@ -197,7 +198,7 @@ async def _call_model(
 ) -> None:
     body = await request.body()
     passage.request_bytes = len(body)
-    call = dialect.read(_ask(door, request, body))
+    call = await aside(body, dialect.read, _ask(door, request, body))
     passage.model = call.model
     passage.is_stream = call.is_stream
 

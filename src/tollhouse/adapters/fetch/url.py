@@ -48,6 +48,8 @@ def read_url(url: str) -> Place:
         has_user = parts.username is not None or parts.password is not None
         if not host.isascii():
             host = host.encode("idna").decode("ascii")
+        path = quote(parts.path or "/", safe=_KEPT)
+        query = f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
     except ValueError:  # UnicodeError among them
         raise invalid_request("A URL cannot be read.", hint="Check its host and its port.") from None
     if scheme not in _PORTS:
@@ -61,8 +63,6 @@ def read_url(url: str) -> Place:
             f"The URL at {host} holds a user name or a password: those are not sent.",
             hint="Sign the URL, or send the content itself as base64.",
         )
-    path = quote(parts.path or "/", safe=_KEPT)
-    query = f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
     origin = Origin(scheme, host, _PORTS[scheme] if port is None else port)
     return Place(origin=origin, path=f"{path}{query}".encode("ascii"), url=url)
 

@@ -23,7 +23,6 @@ from tollhouse.core.content import (
     Text,
     Thinking,
     ToolCall,
-    ToolKind,
     ToolResult,
 )
 from tollhouse.core.errors import invalid_request
@@ -50,7 +49,7 @@ class Conversation(msgspec.Struct, kw_only=True):
 
 
 def write_contents(request: ModelRequest, traits: Traits, losses: Losses) -> Conversation:
-    """Raises: GatewayError `invalid_request`, for results that answer no call and arguments that are no object."""
+    """Raises: GatewayError `invalid_request`, for results that answer no call."""
     for text in request.instructions:
         if text.cache is not None:
             losses.add(Field.CACHE_MARKS)
@@ -183,7 +182,7 @@ class _Turns:
     def _call(self, part: ToolCall) -> dict[str, Any]:
         self._names[part.id] = part.name
         self._places[part.id] = len(self._places)
-        call = {"id": part.id, "name": part.name, "args": _arguments(part)}
+        call = {"id": part.id, "name": part.name, "args": input_of(part)}
         return {"functionCall": call, **signature_for_upstream(self._own(part.signature))}
 
     def _result(self, part: ToolResult) -> list[dict[str, Any]]:
@@ -216,17 +215,6 @@ def _sign_first_call(parts: list[dict[str, Any]]) -> None:
     first = next((part for part in parts if "functionCall" in part), None)
     if first is not None and "thoughtSignature" not in first:
         first["thoughtSignature"] = NO_SIGNATURE
-
-
-def _arguments(call: ToolCall) -> Any:
-    """The arguments' own text where it is an object's. Raises: GatewayError `invalid_request`."""
-    if call.kind is ToolKind.FUNCTION and object_in(call.arguments) is None:
-        raise invalid_request(
-            f"The arguments of the tool call '{call.id}' are no JSON object.",
-            param="messages",
-            hint="Send the arguments as the model wrote them, or `{}`.",
-        )
-    return input_of(call)
 
 
 def _response(text: str, *, is_error: bool) -> Any:

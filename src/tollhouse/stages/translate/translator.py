@@ -20,6 +20,7 @@ from tollhouse.ports.recall import Recall
 from tollhouse.ports.translation import Scene, Written
 from tollhouse.ports.transport import UpstreamRequest
 
+from .aside import aside
 from .bridge import Bridge, Converted
 from .emulation import Emulation
 from .fit import fitted, members, without
@@ -127,11 +128,11 @@ class Translator:
         assert theirs is not None
         traits = _traits(candidate, way)
         if self._conversation is None:
-            request, leftovers = faces.read_request(self._call)
+            request, leftovers = await aside(self._call.body, faces.read_request, self._call)
             self._conversation = request, leftovers, Trail(request)
         request, leftovers, trail = self._conversation
         request, emulation, losses = await self._prepared(request, candidate, traits, way, trail)
-        written = theirs.write_request(request, traits)
+        written = await aside(self._call.body, theirs.write_request, request, traits)
         dropped = declare((*losses, *written.losses), leftovers, faces.words, self._mode, upstream.name)
         outgoing, absorbed = self._written(candidate, upstream, way, written)
         return Bridge(
@@ -164,9 +165,9 @@ class Translator:
         assert faces is not None
         assert theirs is not None
         traits = _traits(candidate, way)
-        request, leftovers = faces.read_request(self._call)
+        request, leftovers = await aside(self._call.body, faces.read_request, self._call)
         request, _, losses = await self._prepared(request, candidate, traits, way, Trail(request))
-        written = theirs.write_request(request, traits)
+        written = await aside(self._call.body, theirs.write_request, request, traits)
         words: Mapping[Field, str] = self._dialect.chat.words if self._dialect.chat is not None else {}
         dropped = declare((*losses, *written.losses), leftovers, words, self._mode, upstream.name)
 

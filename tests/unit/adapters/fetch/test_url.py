@@ -45,6 +45,7 @@ def test_url_is_read_as_where_and_what(url: str, origin: Origin, path: bytes) ->
         "https://a.example:99999/",
         "https://a.example:x/",
         "https://[::1/",
+        "https://a.example/\ud83d",
         "https://a.example/\r\nhost: b",
         " https://a.example/",
         "https://a.exam\tple/",
