@@ -12,7 +12,8 @@ from typing import Final, ParamSpec, TypeVar
 
 _LARGE_BYTES: Final = 64 * 1024
 _MANY_MEMBERS: Final = 5_000
-"""They take some 40 ms; handing work to a thread and back takes a hundredth of it."""
+_MANY_ITEMS: Final = 15_000
+"""So many of either take some 50 ms; handing work to a thread and back takes a hundredth of it."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -26,5 +27,7 @@ async def aside(body: bytes, work: Callable[_P, _T], /, *args: _P.args, **kwargs
 
 
 def is_laborious(body: bytes) -> bool:
-    """Whether there are very many members in a JSON text; colons in its texts count as well."""
-    return len(body) > _LARGE_BYTES and body.count(b":") > _MANY_MEMBERS
+    """Whether there are very many members or items in a JSON text; colons and commas in its texts count as well."""
+    if len(body) <= _LARGE_BYTES:
+        return False
+    return body.count(b":") > _MANY_MEMBERS or body.count(b",") > _MANY_ITEMS

@@ -81,9 +81,9 @@ class Translator:
             case Operation.COUNT_TOKENS:
                 return await self._count(candidate, upstream, way)
             case Operation.EMBEDDINGS:
-                return self._embed(candidate, upstream, way)
+                return await self._embed(candidate, upstream, way)
             case _:
-                return self._rank(candidate, upstream, way)
+                return await self._rank(candidate, upstream, way)
 
     # -- the same dialect
 
@@ -177,13 +177,13 @@ class Translator:
         outgoing, absorbed = self._written(candidate, upstream, way, written)
         return Converted(outgoing, way.dialect, convert, dropped + absorbed)
 
-    def _embed(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
+    async def _embed(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
         faces, theirs = self._dialect.embedding, way.dialect.embedding
         assert faces is not None
         assert theirs is not None
-        request, leftovers = faces.read_request(self._call)
+        request, leftovers = await aside(self._call.body, faces.read_request, self._call)
         request = msgspec.structs.replace(request, model=candidate.model)
-        written = theirs.write_request(request, _traits(candidate, way))
+        written = await aside(self._call.body, theirs.write_request, request, _traits(candidate, way))
         dropped = declare(written.losses, leftovers, faces.words, self._mode, upstream.name)
 
         def convert(body: bytes) -> tuple[bytes, Reading]:
@@ -193,13 +193,13 @@ class Translator:
         outgoing, absorbed = self._written(candidate, upstream, way, written)
         return Converted(outgoing, way.dialect, convert, dropped + absorbed)
 
-    def _rank(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
+    async def _rank(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
         faces, theirs = self._dialect.ranking, way.dialect.ranking
         assert faces is not None
         assert theirs is not None
-        request, leftovers = faces.read_request(self._call)
+        request, leftovers = await aside(self._call.body, faces.read_request, self._call)
         request = msgspec.structs.replace(request, model=candidate.model)
-        written = theirs.write_request(request, _traits(candidate, way))
+        written = await aside(self._call.body, theirs.write_request, request, _traits(candidate, way))
         dropped = declare(written.losses, leftovers, faces.words, self._mode, upstream.name)
 
         def convert(body: bytes) -> tuple[bytes, Reading]:

@@ -189,9 +189,7 @@ def test_whatever_the_ids_each_call_has_its_result_right_behind(turns: list[list
         seen |= set(wanted)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said_input"), [("", {}), ("{}", {}), ("[1]", {"input": "[1]"})]
-)
+@pytest.mark.parametrize(("arguments", "said_input"), [("", {}), ("{}", {}), ("[1]", {"input": "[1]"})])
 def test_arguments_are_an_object_whatever_was_said(arguments: str, said_input: dict[str, Any]) -> None:
     messages = write(
         HI,

@@ -13,7 +13,8 @@ MANY = b'{"a":1},' * 10_000
 
 
 @pytest.mark.parametrize(
-    ("body", "is_aside"), [(MANY, True), (b"x" * 1_000_000, False), (b":" * 6_000, False)]
+    ("body", "is_aside"),
+    [(MANY, True), (b"x" * 1_000_000, False), (b":" * 6_000, False), (b"1,1," * 20_000, True)],
 )
 def test_work_is_done_aside_where_the_body_has_very_many_members(body: bytes, is_aside: bool) -> None:
     async def scenario() -> None:
