@@ -160,6 +160,10 @@ def test_rows_of_an_older_process_may_stand_in_newer_books(engine: Engine) -> No
     migrate(engine)
     with engine.begin() as connection:
         connection.execute(text(OLD_ROWS))
+        columns = "input_cache_write_5m_tokens, input_cache_write_1h_tokens, input_image_tokens, dropped"
+        rows = connection.execute(text(f"SELECT {columns} FROM exchanges")).all()
+    assert rows
+    assert all(value is None for row in rows for value in row)
 
 
 PREPARE = """
