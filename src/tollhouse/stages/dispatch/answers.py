@@ -48,8 +48,9 @@ class Binding(msgspec.Struct, frozen=True):
     def secrets(self) -> tuple[str, ...]:
         """Every text to be taken out, the longest first: one may be a part of another."""
         texts = [self.secret.reveal()] if self.secret is not None else []
-        if self.opener is not None:
-            texts += self.opener.secrets()
+        if self.opener is None:
+            return tuple(texts)
+        texts += self.opener.secrets()
         return tuple(sorted(filter(None, texts), key=len, reverse=True))
 
 
@@ -241,7 +242,7 @@ def header(answer: Answer, name: bytes) -> bytes | None:
 
 def carried(answer: Answer, binding: Binding, reply_type: bytes | None) -> HeaderList:
     """The headers of an answer that may reach the caller; `reply_type` where its content type is not the upstream's."""
-    headers = [item for item in _clean(answer.headers, binding) if item[0] in _CARRIED]
+    headers = _clean([item for item in answer.headers if item[0] in _CARRIED], binding)
     if reply_type is None:
         return headers
     return [(b"content-type", reply_type), *[item for item in headers if item[0] != b"content-type"]]
@@ -249,7 +250,7 @@ def carried(answer: Answer, binding: Binding, reply_type: bytes | None) -> Heade
 
 def carried_through(answer: Answer, binding: Binding) -> HeaderList:
     """The same for the passthrough door."""
-    return [item for item in _clean(answer.headers, binding) if item[0] not in _NOT_CARRIED]
+    return _clean([item for item in answer.headers if item[0] not in _NOT_CARRIED], binding)
 
 
 def _clean(headers: Headers, binding: Binding) -> HeaderList:
