@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow clients conformance check format bench bench-peers docs catalog lock clean
+.PHONY: help demo test test-slow clients conformance chaos chaos-broken check format bench bench-peers docs catalog lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -87,6 +87,12 @@ clients: $(STAMPS)/test $(CLIENT_SETS:%=$(STAMPS)/clients-%) $(STAMPS)/clients-n
 
 conformance: $(STAMPS)/run $(STAMPS)/clients-newest  ## the judge over recorded traffic, and our own cases (JUDGE=, CORPUS=)
 	@$(BIN)/python tests/conformance/run.py --judge $(JUDGE) --corpus $(CORPUS) $(ARGS)
+
+chaos: $(STAMPS)/test $(STAMPS)/clients-newest  ## the catalogue of faults against a real house (CORPUS=, ARGS="--only U03,C02")
+	@cd tests && TOLLHOUSE_CORPUS=$${TOLLHOUSE_CORPUS:-$(abspath $(CORPUS))} ../$(BIN)/python -m chaos $(ARGS)
+
+chaos-broken: $(STAMPS)/test $(STAMPS)/clients-newest  ## the same against builds that are broken on purpose: each must fail
+	@cd tests && TOLLHOUSE_CORPUS=$${TOLLHOUSE_CORPUS:-$(abspath $(CORPUS))} ../$(BIN)/python -m chaos --broken $(ARGS)
 
 check: $(STAMPS)/dev  ## format, lint, types, import rules
 	$(BIN)/ruff format --check .

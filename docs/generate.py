@@ -29,6 +29,7 @@ from tollhouse.plugins import load_plugins
 from tollhouse.ports.dialect import ClientCall, Dialect
 from tollhouse.ports.provider import AuthScheme, Provider, Traits
 from tollhouse.stages.translate import find_way
+from tollhouse.surface.admin import ADMIN_PATHS
 from tollhouse.surface.http.doors import DOORS, OPEN_DOORS, PATTERNS, PREFIXES
 
 FOLDER: Final = Path(__file__).parent / "reference"
@@ -75,6 +76,14 @@ def errors() -> str:
         ErrorKind.CONTENT_BLOCKED: (
             "A policy on contents refused the request, or the answer to it. An upstream's own 4xx keeps its status."
         ),
+        ErrorKind.IDEMPOTENCY_MISMATCH: (
+            "The `idempotency-key` was used for another request: another path, query or body. "
+            "A new call needs a new key."
+        ),
+        ErrorKind.IDEMPOTENCY_ANSWER_GONE: (
+            "The call with this `idempotency-key` was made, but its answer was too large to be kept or had to make "
+            "room. It is not made again under the same key."
+        ),
         ErrorKind.UPSTREAM_RATE_LIMITED: "The upstream's rate limit; `retry-after` is the upstream's.",
         ErrorKind.UPSTREAM_UNAVAILABLE: (
             "The upstream could not be reached, broke off, failed, or refused the house's own credential."
@@ -107,6 +116,9 @@ with the route `*` covers everything, this too.
 
 At `/passthrough/` usage and finish reason are noted where the path is an endpoint that the house knows of that kind of
 provider, called by POST; the bytes are the provider's in every case.
+
+The paths under `/admin/` take the text of `TOLLHOUSE_ADMIN_KEY` as `Authorization: Bearer`, and no virtual key; where
+it is not set they are all closed. [How to use them](../guides/operating.md#the-admin-api).
 
 Where the path names the model, the name stands in it percent-encoded. Errors come in the shape of the door's dialect.
 
@@ -145,6 +157,9 @@ def doors() -> str:
     ]
     lines += [f"| {method} | `{prefix}…` | {door.operation.value} | |" for prefix, method, door in PREFIXES]
     lines += [f"| GET | `{path}` | open: asks for no key | |" for path in OPEN_DOORS]
+    lines += [
+        f"| {method} | `{path}` | the operator's: {what} | |" for (method, path), what in ADMIN_PATHS.items()
+    ]
     return "\n".join(lines) + "\n" + _DOORS_TAIL
 
 

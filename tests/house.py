@@ -64,6 +64,8 @@ class House:
         self.env.pop("TOLLHOUSE_CONFIG", None)
         self.log = folder / "serve.log"
         self.url = ""
+        self.under: tuple[str, ...] = ()
+        """A command that starts the one behind it, such as prlimit with its arguments."""
         self._process: subprocess.Popen[bytes] | None = None
 
     # -- the process
@@ -73,7 +75,7 @@ class House:
         with self.log.open("ab") as log:
             start = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tollhouse", "serve", "--config", str(self.config)],
+                [*self.under, sys.executable, "-m", "tollhouse", "serve", "--config", str(self.config)],
                 stdout=log,
                 stderr=log,
                 env=self.env,

@@ -58,6 +58,10 @@ class Upstream:
         """What it had to find fault with: should be empty after every test."""
         self.losses = strict_upstreams.Losses()
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.reframe: Callable[[list[bytes]], list[bytes]] = list
+        """What becomes of the frames of a stream before they are written."""
+        self.stall_s = 0.0
+        """How long a stream that breaks off is silent before."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -95,6 +99,8 @@ class Upstream:
         self.refusals.clear()
         self.losses.found.clear()
         self.requests.clear()
+        self.reframe = list
+        self.stall_s = 0.0
 
     def model(self, scenario: str) -> str:
         """The name under which its model plays a scenario, in a conversation that nobody has had before."""
@@ -113,9 +119,9 @@ class Upstream:
             _write_whole(http, status, headers, json.dumps(answer, ensure_ascii=False).encode())
         else:
             played, model = answer
-            _write_stream(
-                http, self.speech.CONTENT_TYPE, self.speech.frames(played, model), is_cut=played.is_cut
-            )
+            frames = self.reframe(self.speech.frames(played, model))
+            stall_s = self.stall_s if played.is_cut else 0.0
+            _write_stream(http, self.speech.CONTENT_TYPE, frames, is_cut=played.is_cut, stall_s=stall_s)
 
     def _answer(self, http: BaseHTTPRequestHandler, raw: bytes) -> tuple[int, Any]:
         path = http.path.partition("?")[0]
@@ -176,7 +182,9 @@ def _write_whole(http: BaseHTTPRequestHandler, status: int, headers: dict[str, s
     http.wfile.write(body)
 
 
-def _write_stream(http: BaseHTTPRequestHandler, kind: str, frames: list[bytes], *, is_cut: bool) -> None:
+def _write_stream(
+    http: BaseHTTPRequestHandler, kind: str, frames: list[bytes], *, is_cut: bool, stall_s: float = 0.0
+) -> None:
     http.send_response(200)
     http.send_header("content-type", kind)
     http.send_header("transfer-encoding", "chunked")
@@ -186,6 +194,7 @@ def _write_stream(http: BaseHTTPRequestHandler, kind: str, frames: list[bytes], 
         piece = body[at : at + _SLICE_BYTES]
         http.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
     if is_cut:
+        time.sleep(stall_s)
         http.close_connection = True
         with contextlib.suppress(OSError):
             http.connection.shutdown(socket.SHUT_RDWR)

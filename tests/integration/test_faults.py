@@ -28,6 +28,8 @@ SHORT_CLOCKS = {
     "idle_s": 0.5,
     "total_s": 20,
 }
+NEVER_OPENS = {"consecutive_failures": 1000, "minimum_calls": 100_000}
+"""A provider that fails in test after test is still asked in each."""
 Script = dict[str, Any]
 
 BEFORE_ANSWER: list[tuple[str, Script, type[openai.APIStatusError], int, str]] = [
@@ -97,7 +99,7 @@ def house(
             **more,
         }
 
-    kind = {"kind": "openai_compatible", "credential": "env:UP_KEY"}
+    kind = {"kind": "openai_compatible", "credential": "env:UP_KEY", "breaker": NEVER_OPENS}
     config = config_text(
         upstream.base_url,
         providers={

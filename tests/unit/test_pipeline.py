@@ -37,13 +37,14 @@ from tollhouse.stages.dispatch import Binding, Dispatcher
 from tollhouse.stages.list_models import ModelBook
 from tollhouse.stages.translate import find_way
 from tollhouse.testing import FakeClock
-from workbench import workbench
+from workbench import rooms, turnstile, workbench
 
 CONFIG = """
 version: 1
 providers: {up: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1}, chat-only: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1, dialects: [openai_chat]}}
 routes:
   gpt: {deployments: [{provider: up, model: m}], retry: {max_attempts: 2}}
+  once: {deployments: [{provider: up, model: m}], retry: {max_attempts: 1}}
   limited: {deployments: [{provider: chat-only, model: m}]}
 """  # noqa: E501 - two providers on one line
 CHAT = Door(operation=Operation.CHAT, dialect="openai_chat")
@@ -85,8 +86,12 @@ class World:
     """Transport, journal and sink in one, and everything they saw."""
 
     def __init__(
-        self, *answers: FakeAnswer | BaseException, journal_error: GatewayError | None = None
+        self,
+        *answers: FakeAnswer | BaseException,
+        journal_error: GatewayError | None = None,
+        config: str = CONFIG,
     ) -> None:
+        self.config = config
         self.answers = list(answers)
         self.given: list[FakeAnswer] = []
         self.requests: list[UpstreamRequest] = []
@@ -131,7 +136,7 @@ class World:
 
     def house(self) -> House:
         plugins = load_plugins()
-        snapshot = compile_config(load(CONFIG), plugins.providers)
+        snapshot = compile_config(load(self.config), plugins.providers)
         clock = FakeClock()
         keyring = Keyring(PEPPER)
         keyring.learn([VirtualKey(id="key_1", name="ci", digest=key_digest(PEPPER, KEY), routes=("*",))])
@@ -145,7 +150,8 @@ class World:
             workbench=workbench(plugins.dialects, clock),
             models=ModelBook(snapshot, plugins.dialects, find_way),
             keyring=keyring,
-            dispatcher=Dispatcher(self, self, clock, bindings),  # type: ignore[arg-type]
+            dispatcher=Dispatcher(self, self, clock, bindings, turnstile(clock)),  # type: ignore[arg-type]
+            **rooms(snapshot, clock),
             accountant=Accountant(self, [self], clock),  # type: ignore[arg-type]
             clock=clock,
             report=lambda _, defect: self.defects.append(defect),
@@ -190,7 +196,7 @@ class FakeReply:
         self.start(status, headers)
         self.out, self.is_ended = body, True
 
-    def start(self, status: int, headers: HeaderList) -> None:
+    def start(self, status: int, headers: HeaderList, first: bytes = b"") -> None:
         assert not self.is_started
         self.is_started, self.status, self.headers = True, status, dict(headers)
 
@@ -352,8 +358,8 @@ def test_credential_is_taken_out_wherever_an_upstream_repeats_it(is_stream: bool
     }
     answer = FakeAnswer([json.dumps({"error": nested}).encode()], status=429)
     answer.headers += [(b"retry-after", b"sk-canary"), (b"openai-processing-ms", b"sk-canary")]
-    world = World(answer, answer)
-    reply = run(world, FakeRequest(body(stream=is_stream)))
+    world = World(answer)
+    reply = run(world, FakeRequest(body(model="once", stream=is_stream)))
     assert reply.status == 429
     assert b"sk-canary" not in reply.out + b"".join(reply.headers.values())
     assert "sk-canary" not in str(world.row)

@@ -23,6 +23,8 @@ _COMMANDS: Final = "tollhouse.cli.commands"
 _ABOUT: Final = {
     "serve": "Open the house: serve until SIGTERM or Ctrl-C.",
     "check": "Check a configuration file: all problems at once, with path and line.",
+    "reload": "Have the running house read its configuration again.",
+    "deployments": "Breakers, load and latency of every deployment of the running house.",
     "keys": "Virtual keys: create, list, revoke.",
     "keys create": "Make a virtual key. Its text is shown now and never again.",
     "keys list": "All virtual keys, never their text.",
@@ -44,13 +46,13 @@ def build() -> App:
         version_flags=["--version"],
         result_action="return_value",
     )
-    for verb in ("serve", "check"):
+    for verb in ("serve", "check", "reload"):
         app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb, help=_ABOUT[verb])
     keys = App(name="keys", help=_ABOUT["keys"], result_action="return_value")
     for verb, function in (("create", "create_key"), ("list", "list_keys"), ("revoke", "revoke_key")):
         keys.command(f"{_COMMANDS}.keys:{function}", name=verb, help=_ABOUT[f"keys {verb}"])
     app.command(keys)
-    for verb in ("requests", "usage", "mock", "doctor"):
+    for verb in ("deployments", "requests", "usage", "mock", "doctor"):
         app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb, help=_ABOUT[verb])
     return app
 

@@ -17,6 +17,7 @@ from .exit_status import CommandFailed, ExitStatus
 VARIABLES: Final = {
     "TOLLHOUSE_CONFIG": "The configuration file, where --config is not given.",
     "TOLLHOUSE_MASTER_KEY": "The house's master key; without it, one is kept in a file beside the configuration.",
+    "TOLLHOUSE_ADMIN_KEY": "What opens the admin API, as `Authorization: Bearer`; without it, the admin API is closed.",
     "TOLLHOUSE_STORE": "The store, instead of the configuration's `store`.",
 }
 """Every environment variable this program reads by its own name, besides those that `env:NAME` references name."""
@@ -45,6 +46,7 @@ def find_settings(config: Path | None, environ: Mapping[str, str] | None = None)
         Environment(
             variables=dict(variables),
             master_key=Secret(given) if (given := variables.get("TOLLHOUSE_MASTER_KEY")) else None,
+            admin_key=Secret(given) if (given := variables.get("TOLLHOUSE_ADMIN_KEY")) else None,
             store=variables.get("TOLLHOUSE_STORE") or None,
         ),
     )

@@ -7,8 +7,7 @@ the lines come from `load.locate`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -22,7 +21,10 @@ from tollhouse.ports.transport import Egress, Origin
 
 from . import tree
 from .address import BaseUrl, is_private_looking, parse_base_url, parse_listen, parse_proxy
-from .findings import bounded
+from .clocks import clock_problems, longest_timeouts
+from .deployments import Accounts
+from .fallbacks import FallbackCompiler
+from .findings import MOST_PROBLEMS, bounded, nearest, path_of
 from .globs import Names
 from .snapshot import Snapshot, Upstream, hash_of, index_stars
 
@@ -31,7 +33,6 @@ _HOSTED_KIND: Final = "mock"
 _NOT_STARTED: Final = BaseUrl(Origin("http", "127.0.0.1", 0), "")
 _PASSTHROUGH: Final = "passthrough/"
 """Begins what a key's globs must cover to reach a provider's own paths; no route may look like it."""
-_NANO: Final = 1_000_000_000
 _SQLITE: Final = "sqlite:///"
 _NO_URLS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -53,7 +54,7 @@ def compile(  # noqa: A001 - it is the word of the house
     compiler = _Compiler(config, plugins, base_urls, folder)
     compiler.check_store()
     providers = dict(compiler.upstreams())
-    routes = dict(compiler.routes())
+    routes = compiler.routes()
     keys = tuple(compiler.keys())
     problems = bounded(compiler.problems)
     if any(problem.severity is Severity.ERROR for problem in problems):
@@ -86,6 +87,7 @@ class _Compiler:
         self._plugins = plugins
         self._base_urls = base_urls
         self._folder = folder
+        self._accounts = Accounts(config)
         self.problems: list[ConfigProblem] = []
 
     def rooted(self, path: str) -> str:
@@ -98,6 +100,10 @@ class _Compiler:
     def _warn(self, path: str, message: str, hint: str = "") -> None:
         self.problems.append(ConfigProblem(path=path, message=message, hint=hint, severity=Severity.WARNING))
 
+    def _nearest(self, name: str, known: Iterable[str]) -> str:
+        """A hint, unless so much is wrong that nobody will see it: looking for it is slow among many names."""
+        return nearest(name, known) if len(self.problems) < MOST_PROBLEMS else ""
+
     def check_store(self) -> None:
         """Once more, because the environment may have named another store than the file."""
         if re.search(tree.STORE_URL, self._config.store) is None:
@@ -105,22 +111,27 @@ class _Compiler:
             self._error("store", "This version keeps its store in an SQLite file only.", hint)
 
     def upstreams(self) -> Iterator[tuple[str, Upstream]]:
-        """Every provider that can be called."""
+        """Every provider that can be called, once for each of its credentials."""
         for name, written in self._config.providers.items():
             path = f"providers.{name}"
             provider = self._plugins.get(written.kind)
             if provider is None:
                 message = f"There is no kind of provider named {written.kind!r}."
-                self._error(f"{path}.kind", message, _nearest(written.kind, self._plugins))
+                self._error(f"{path}.kind", message, self._nearest(written.kind, self._plugins))
                 continue
             if provider.needs_credential and written.credential is None:
                 hint = "Write `credential: env:NAME` with the name of the variable that holds it."
                 self._error(f"{path}.credential", f"{provider.title} needs a credential.", hint)
+            self._check_credentials(path, written)
+            self._check_breaker(path, written.breaker)
             self._check_settings(path, written, provider)
             dialects = self._dialects(f"{path}.dialects", written, provider)
             base = self._base(f"{path}.base_url", name, written, provider)
-            if base is not None:
-                yield name, self._upstream(name, written, provider, base, dialects)
+            if base is None:
+                continue
+            upstream = self._upstream(name, written, provider, base, dialects)
+            for account, reference in self._accounts.all_of(name):
+                yield account, msgspec.structs.replace(upstream, name=account, credential=reference)
 
     def _upstream(
         self, name: str, written: tree.Provider, provider: Provider, base: BaseUrl, dialects: tuple[str, ...]
@@ -132,12 +143,29 @@ class _Compiler:
             provider=provider,
             origin=base.origin,
             base_path=base.path,
-            credential=written.credential,
+            credential=None,
             egress=Egress(ca_file=ca_file, proxy=proxy) if proxy or ca_file else None,
             dialects=dialects,
             settings=MappingProxyType(_settings(written, provider)),
             foreign_ids=written.foreign_ids == "forward",
+            breaker=msgspec.convert(written.breaker, routing.Breaker, from_attributes=True),
         )
+
+    def _check_credentials(self, path: str, written: tree.Provider) -> None:
+        if isinstance(written.credential, str) or written.credential is None:
+            return
+        for position, reference in enumerate(written.credential):
+            if (first := written.credential.index(reference)) != position:
+                message = f"The same reference stands in credential[{first}]."
+                self._error(f"{path}.credential[{position}]", message, "Keep one of the two.")
+
+    def _check_breaker(self, path: str, written: tree.Breaker) -> None:
+        if written.longest_open_s < written.open_s:
+            self._error(
+                f"{path}.breaker.longest_open_s",
+                f"{written.longest_open_s:g} is less than `open_s`, which is {written.open_s:g}.",
+                "The first time cannot be longer than the longest: raise this or lower `open_s`.",
+            )
 
     def _check_settings(self, path: str, written: tree.Provider, provider: Provider) -> None:
         settings = _settings(written, provider)
@@ -170,51 +198,89 @@ class _Compiler:
         for position, dialect in enumerate(written.dialects):
             if dialect not in offered:
                 message = f"{provider.title} does not offer the dialect {dialect!r}."
-                self._error(f"{path}[{position}]", message, _nearest(dialect, offered))
+                self._error(f"{path}[{position}]", message, self._nearest(dialect, offered))
         return tuple(dialect for dialect in offered if dialect in written.dialects)
 
-    def routes(self) -> Iterator[tuple[str, routing.Route]]:
-        """Every route, with its deployments named."""
+    def routes(self) -> dict[str, routing.Route]:
+        """Every route, with its deployments named and its fallbacks flattened."""
         if not self._config.routes:
             self._warn("routes", "There are no routes: no model can be called by name.")
-        for name, written in self._config.routes.items():
-            path = f"routes.{name}"
-            if name.startswith(_PASSTHROUGH):
-                message = f"Names that begin with `{_PASSTHROUGH}` stand for the providers' own paths."
-                self._error(path, message, "Give the route another name.")
-            route = routing.Route(
-                name=name,
-                deployments=tuple(_deployment(deployment) for deployment in written.deployments),
-                strategy=written.strategy,
-                retry=msgspec.convert(written.retry, routing.RetryPolicy, from_attributes=True),
-                timeouts=msgspec.convert(written.timeouts, routing.Timeouts, from_attributes=True),
-                unknown_parameters=written.unknown_parameters,
-            )
-            self._check_deployments(path, route)
-            yield name, route
+        own = {name: self._route(name, written) for name, written in self._config.routes.items()}
+        return FallbackCompiler(self._config, own, self._error, self._warn, self._nearest).routes()
 
-    def _check_deployments(self, path: str, route: routing.Route) -> None:
-        if not route.deployments:
-            self._error(f"{path}.deployments", "The route leads nowhere.", "Give it at least one deployment.")
+    def _route(self, name: str, written: tree.Route) -> routing.Route:
+        path = path_of(("routes", name))
+        if name.startswith(_PASSTHROUGH):
+            message = f"Names that begin with `{_PASSTHROUGH}` stand for the providers' own paths."
+            self._error(path, message, "Give the route another name.")
+        accounts = self._accounts.spread(written.deployments)
+        self._check_deployments(path, name, written.deployments, accounts)
+        self.problems += clock_problems(path, written, self._config.server)
+        heartbeat_after_s = written.heartbeat_after_s
+        return routing.Route(
+            name=name,
+            deployments=tuple([each for several in accounts for each in several]),
+            strategy=written.strategy,
+            retry=msgspec.convert(written.retry, routing.RetryPolicy, from_attributes=True),
+            timeouts=msgspec.convert(written.timeouts, routing.Timeouts, from_attributes=True),
+            longest_timeouts=longest_timeouts(written),
+            unknown_parameters=written.unknown_parameters,
+            queue=msgspec.convert(written.queue, routing.Queue, from_attributes=True),
+            on_disconnect=written.on_disconnect,
+            heartbeat_after_s=self._config.server.heartbeat_after_s
+            if heartbeat_after_s is None
+            else heartbeat_after_s,
+            mirror=self._mirror(path, name, written.mirror) if written.mirror is not None else None,
+        )
+
+    def _mirror(self, path: str, name: str, written: tree.Mirror) -> routing.Mirror:
+        path, target = f"{path}.mirror.route", self._config.routes.get(written.route)
+        if written.route.endswith("*"):
+            message = "What the star stands for is not known here."
+            self._error(path, message, "Name a route without a star.")
+        elif written.route == name:
+            self._error(path, "A route cannot be copied to itself.", "Name another route.")
+        elif target is None:
+            message = f"There is no route named {written.route!r} to copy calls to."
+            self._error(path, message, self._nearest(written.route, self._config.routes))
+        elif target.mirror is not None:
+            message = f"Copies are not copied again, and {written.route!r} has a `mirror` itself."
+            self._error(path, message, "Name a route without a `mirror`.")
+        return msgspec.convert(written, routing.Mirror, from_attributes=True)
+
+    def _check_deployments(
+        self,
+        path: str,
+        name: str,
+        written: Sequence[tree.Deployment],
+        accounts: Sequence[Sequence[routing.Deployment]],
+    ) -> None:
+        path += ".deployments"
+        if not written:
+            self._error(path, "The route leads nowhere.", "Give it at least one deployment.")
+        elif not any(deployment.weight for deployment in written):
+            self._error(path, "All weights are 0.", "Give one of them a weight.")
+        if (count := sum(len(several) for several in accounts)) > tree.MOST_DEPLOYMENTS:
+            message = f"With one for each credential these are {count} deployments, at most {tree.MOST_DEPLOYMENTS}."
+            self._error(path, message, "Use fewer deployments, or fewer credentials.")
         seen: dict[str, int] = {}
-        for position, deployment in enumerate(route.deployments):
-            place = f"{path}.deployments[{position}]"
+        for position, deployment in enumerate(written):
+            place = f"{path}[{position}]"
             if deployment.provider not in self._config.providers:
                 message = f"There is no provider named {deployment.provider!r}."
-                self._error(
-                    f"{place}.provider", message, _nearest(deployment.provider, self._config.providers)
-                )
+                hint = self._nearest(deployment.provider, self._config.providers)
+                self._error(f"{place}.provider", message, hint)
             self._check_dialect(place, deployment)
-            if deployment.model == "*" and not route.is_wildcard:
+            if deployment.model == "*" and not name.endswith("*"):
                 message = "`*` forwards what the star of the route's name matched, and this name has none."
-                self._error(
-                    f"{place}.model", message, "Write the model's name, or end the route's name in `*`."
-                )
-            if (first := seen.setdefault(deployment.id, position)) != position:
-                message = f"The same provider and model stand in deployments[{first}]."
+                hint = "Write the model's name, or end the route's name in `*`."
+                self._error(f"{place}.model", message, hint)
+            firsts = [seen.setdefault(account.id, position) for account in accounts[position]]
+            if (first := min(firsts)) != position:
+                message = f"The same provider, model and credential stand in deployments[{first}]."
                 self._error(place, message, "Keep one of the two; use `weight` for shares.")
 
-    def _check_dialect(self, place: str, deployment: routing.Deployment) -> None:
+    def _check_dialect(self, place: str, deployment: tree.Deployment) -> None:
         written = self._config.providers.get(deployment.provider)
         provider = self._plugins.get(written.kind) if written is not None else None
         if deployment.dialect is None or provider is None or written is None:
@@ -223,7 +289,7 @@ class _Compiler:
         narrowed = tuple(name for name in offered if written.dialects is None or name in written.dialects)
         if deployment.dialect not in narrowed:
             message = f"{provider.title} does not offer the dialect {deployment.dialect!r}."
-            self._error(f"{place}.dialect", message, _nearest(deployment.dialect, narrowed))
+            self._error(f"{place}.dialect", message, self._nearest(deployment.dialect, narrowed))
 
     def keys(self) -> Iterator[VirtualKey]:
         """The declared keys. Warns of globs that match nothing."""
@@ -252,27 +318,6 @@ class _Compiler:
             )
 
 
-def _deployment(written: tree.Deployment) -> routing.Deployment:
-    """The deployment with its id, `provider/model`."""
-    return routing.Deployment(
-        id=f"{written.provider}/{written.model}",
-        provider=written.provider,
-        model=written.model,
-        weight=written.weight,
-        dialect=written.dialect,
-        max_output_tokens=written.max_output_tokens,
-        context_window_tokens=written.context_window_tokens,
-        price=_price(written.price) if written.price is not None else None,
-    )
-
-
-def _price(written: tree.Price) -> routing.Price:
-    return routing.Price(
-        input_per_million_nanousd=round(written.input_per_million_usd * _NANO),
-        output_per_million_nanousd=round(written.output_per_million_usd * _NANO),
-    )
-
-
 def _settings(written: tree.Provider, provider: Provider) -> dict[str, str]:
     """What the file gives, before what the kind has by itself."""
     given = {name: getattr(written, name) for name in ("region", "project", "api_version")}
@@ -286,10 +331,3 @@ def _filled(url: str | None, written: tree.Provider, provider: Provider) -> str 
     if url is None or "{" not in url:
         return url
     return url.format_map(dict.fromkeys(provider.settings, "unknown") | _settings(written, provider))
-
-
-def _nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"Did you mean `{near[0]}`?"
-    return f"Known: {', '.join(sorted(known)[:12])}." if known else "None is known."

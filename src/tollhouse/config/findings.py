@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Final
 
 from tollhouse.core.problem import ConfigProblem, Severity
@@ -42,6 +43,15 @@ def _segment(key: str) -> str:
 def quoted(text: str) -> str:
     """A text as it may be shown: in quotes, without control characters, not endless."""
     return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint: what the name may have been meant for."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f"Did you mean `{near[0]}`?"
+    return f"Known: {', '.join(names[:12])}." if names else "None is known."
 
 
 def bounded(problems: Sequence[ConfigProblem]) -> tuple[ConfigProblem, ...]:

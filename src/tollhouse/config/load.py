@@ -79,16 +79,12 @@ class _Walk:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
 
-    def read(  # noqa: PLR0911 - one line a kind is the table
-        self, node: Node, kind: inspect.Type, parts: Parts, line: int, notes: Notes
-    ) -> object:
+    def read(self, node: Node, kind: inspect.Type, parts: Parts, line: int, notes: Notes) -> object:
         match kind:
             case inspect.Metadata():
                 return self.read(node, kind.type, parts, line, kind.extra or notes)
             case inspect.UnionType():
-                if isinstance(node, Scalar) and node.value is None:
-                    return None
-                return self.read(node, kind.types[0], parts, line, notes)
+                return self._union(node, kind, parts, line, notes)
             case inspect.StructType():
                 return self._struct(node, kind, parts, line)
             case inspect.DictType():
@@ -97,6 +93,18 @@ class _Walk:
                 return self._list(node, kind, parts, line)
             case _:
                 return self._scalar(node, kind, parts, line, notes)
+
+    def _union(self, node: Node, kind: inspect.UnionType, parts: Parts, line: int, notes: Notes) -> object:
+        """Read as what it looks like; as the first of the types where it looks like none of them."""
+        if isinstance(node, Scalar) and node.value is None and kind.includes_none:
+            return None
+        forms = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+        meant = next((each for each in forms if _has_form(node, each)), None)
+        if meant is None and isinstance(node, Scalar) and len(forms) > 1:
+            message = f"Expected a list or keys with values, found {_kind(node)}."
+            self._findings.add(parts, line, message, "A list of one is written in brackets.")
+            return None
+        return self.read(node, meant or forms[0], parts, line, notes)
 
     def _struct(self, node: Node, kind: inspect.StructType, parts: Parts, line: int) -> object:
         if not isinstance(node, yaml_text.Mapping):
@@ -179,6 +187,18 @@ class _Walk:
             message, hint = fault
             self._findings.add(parts, line, message, notes.get("hint", "") or hint)
         return node.value
+
+
+def _has_form(node: Node, kind: inspect.Type) -> bool:
+    """Whether a node looks like this type from afar."""
+    match kind:
+        case inspect.Metadata():
+            return _has_form(node, kind.type)
+        case inspect.StructType() | inspect.DictType():
+            return isinstance(node, yaml_text.Mapping)
+        case inspect.VarTupleType():
+            return isinstance(node, yaml_text.Sequence)
+    return isinstance(node, Scalar)
 
 
 def _fault(  # noqa: PLR0911 - one line a kind is the table

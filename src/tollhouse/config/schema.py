@@ -16,12 +16,29 @@ from .tree import Config
 
 EXAMPLE: Final = """\
 version: 1
-server: {listen: 127.0.0.1:8080, workers: 1, drain_s: 30, max_body_bytes: 33554432}
+server:
+  listen: 127.0.0.1:8080
+  workers: 1
+  drain_s: 30
+  max_body_bytes: 33554432
+  max_buffered_bytes: 268435456
+  max_memory_bytes: 1073741824
+  heartbeat_after_s: 15
 store: sqlite:///tollhouse.db
 shared: memory
 journal: {folder: tollhouse-journal, durability: process, max_bytes: 1073741824}
 providers:
-  openai: {kind: openai, credential: env:OPENAI_API_KEY}
+  openai:
+    kind: openai
+    credential: [env:OPENAI_API_KEY, env:OPENAI_SECOND_KEY]
+    breaker:
+      consecutive_failures: 5
+      failure_percent: 50
+      minimum_calls: 20
+      window_s: 30
+      open_s: 1
+      longest_open_s: 8
+      most_ejected_percent: 50
   openai-eu:
     kind: openai
     credential: file:secrets/openai-eu
@@ -36,16 +53,25 @@ providers:
 routes:
   gpt-4o:
     deployments:
-      - {provider: openai, model: gpt-4o-2024-08-06, weight: 3}
+      - {provider: openai, model: gpt-4o-2024-08-06, weight: 3, max_concurrency: 200}
       - {provider: openai-eu, model: gpt-4o-2024-08-06, dialect: openai_chat, max_output_tokens: 16384}
+      - {provider: openai-eu, model: gpt-4o, credential: env:OPENAI_EU_SECOND_KEY, weight: 0}
       - provider: azure
         model: gpt-4o
         context_window_tokens: 128000
         price: {input_per_million_usd: 2.5, output_per_million_usd: 10}
     strategy: weighted
-    retry: {max_attempts: 3, replay: until_headers}
+    fallbacks: {outage: [openai/gpt-4.1], rate_limit: [openai/gpt-4.1], context_overflow: [long], content_filter: []}
+    retry: {max_attempts: 3, replay: until_headers, longest_wait_s: 30}
     timeouts: {connect_s: 3, tls_s: 5, first_header_s: 60, first_token_s: 60, idle_s: 60, total_s: 600}
+    longest_timeouts: {connect_s: 3, tls_s: 5, first_header_s: 120, first_token_s: 120, idle_s: 120, total_s: 1800}
+    heartbeat_after_s: 15
+    on_disconnect: cancel
+    queue: {length: 100, age_s: 10}
+    mirror: {route: long, share: 0.01, max_concurrency: 4}
     unknown_parameters: pass
+  long:
+    deployments: [{provider: vertex, model: gemini-2.5-pro}]
   openai/*:
     deployments: [{provider: openai, model: "*"}]
 keys:
@@ -101,13 +127,14 @@ def _structs(path: str, kind: inspect.StructType) -> Iterator[tuple[str, inspect
     yield path, kind
     for field in kind.fields:
         place = f"{path}.{field.name}" if path else field.name
-        match _bare(field.type):
-            case inspect.StructType() as inner:
-                yield from _structs(place, inner)
-            case inspect.DictType(value_type=inspect.StructType() as inner):
-                yield from _structs(f"{place}.NAME", inner)
-            case inspect.VarTupleType(item_type=inspect.StructType() as inner):
-                yield from _structs(f"{place}[]", inner)
+        for form in _forms(field.type):
+            match form:
+                case inspect.StructType() as inner:
+                    yield from _structs(place, inner)
+                case inspect.DictType(value_type=inspect.StructType() as inner):
+                    yield from _structs(f"{place}.NAME", inner)
+                case inspect.VarTupleType(item_type=inspect.StructType() as inner):
+                    yield from _structs(f"{place}[]", inner)
 
 
 def _section(path: str, kind: inspect.StructType) -> str:
@@ -124,6 +151,18 @@ def _row(field: inspect.Field) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
+def _forms(kind: inspect.Type) -> list[inspect.Type]:
+    """The types a value may have, without their notes, and without the null that stands for a key left away."""
+    match kind:
+        case inspect.Metadata():
+            return _forms(kind.type)
+        case inspect.UnionType():
+            return [
+                form for part in kind.types for form in _forms(part) if not isinstance(form, inspect.NoneType)
+            ]
+    return [kind]
+
+
 def _bare(kind: inspect.Type) -> inspect.Type:
     """The type without its notes, and without the null that stands for a key left away."""
     match kind:
@@ -134,8 +173,12 @@ def _bare(kind: inspect.Type) -> inspect.Type:
     return kind
 
 
-def _type_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line a kind is the table
-    match _bare(kind):
+def _type_words(kind: inspect.Type) -> str:
+    return ", or ".join(_form_words(form) for form in _forms(kind))
+
+
+def _form_words(form: inspect.Type) -> str:  # noqa: PLR0911 - one line a kind is the table
+    match form:
         case inspect.StructType():
             return "keys, see below"
         case inspect.DictType():

@@ -13,7 +13,7 @@ import msgspec
 
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.problem import ConfigProblem
-from tollhouse.core.routing import Route
+from tollhouse.core.routing import Breaker, Route
 from tollhouse.ports.provider import Provider
 from tollhouse.ports.transport import Egress, Origin
 
@@ -27,7 +27,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """A provider as configured, ready to be bound in the transport."""
 
     name: str
-    """The key under `providers`."""
+    """The key under `providers`; for its second credential and those that follow with `#2` and so on."""
     provider: Provider
     origin: Origin
     """The host has no brackets. Port 0: the process hosts this upstream itself and has not started it yet."""
@@ -43,6 +43,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """What the kind's paths are filled in with: `region`, `project`, `api_version`."""
     foreign_ids: bool
     """Whether ids of the provider's that the house has not seen go out all the same."""
+    breaker: Breaker = Breaker()
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,13 +74,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
         An exact name beats a star, the longest star wins, and a star stands for at least one letter.
         """
-        route = self.routes.get(model)
-        if route is not None and not route.is_wildcard:
-            return route, None
-        for length in self.star_lengths:
-            if length < len(model) and (route := self.stars.get(model[:length])):
-                return route, model[length:]
-        return None
+        return find_route(model, self.routes, self.stars, self.star_lengths)
+
+
+def find_route(
+    model: str, routes: Mapping[str, Route], stars: Mapping[str, Route], star_lengths: Iterable[int]
+) -> tuple[Route, str | None] | None:
+    """See Snapshot.find, whose fields these are."""
+    route = routes.get(model)
+    if route is not None and not route.is_wildcard:
+        return route, None
+    for length in star_lengths:
+        if length < len(model) and (route := stars.get(model[:length])):
+            return route, model[length:]
+    return None
 
 
 def index_stars(routes: Iterable[Route]) -> tuple[Mapping[str, Route], tuple[int, ...]]:

@@ -10,91 +10,47 @@ here does not exist: an unknown key is an error. Fields are described by `msgspe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from tollhouse.core import routing
-from tollhouse.core.routing import Replay, Strategy, UnknownParameters
+from tollhouse.core.routing import OnDisconnect, Replay, Strategy, UnknownParameters
 
-from .address import parse_base_url, parse_listen, parse_network, parse_proxy
+from .address import parse_listen
+from .findings import path_of
+from .values import (
+    MOST_ATTEMPTS,
+    Count,
+    Dialects,
+    Dollars,
+    Glob,
+    ModelName,
+    Name,
+    Network,
+    Path,
+    ProxyUrl,
+    Reference,
+    RouteName,
+    RouteNames,
+    Seconds,
+    Setting,
+    Silence,
+    Tokens,
+    Url,
+)
 
 STORE_URL: Final = r"^sqlite:///(?!:memory:$)[^\x00-\x1f\x7f?#]+$"
 """What `store` must look like: a file, because several processes open it."""
 
+MOST_DEPLOYMENTS: Final = 1000
+"""Of one route, one for each credential."""
+
 _TIMEOUTS: Final = routing.Timeouts()
 _RETRY: Final = routing.RetryPolicy()
-_LONGEST_S: Final = 86_400
-
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$",
-        max_length=64,
-        extra={
-            "expected": "a name: letters, digits and . _ @ -, beginning with a letter or digit, at most 64"
-        },
-    ),
-]
-RouteName = Annotated[
-    str,
-    Meta(
-        pattern=r"^(?:[!-)+-~]+\*?|\*)$",
-        max_length=200,
-        extra={
-            "expected": "a name of visible ASCII letters without spaces, at most 200, with a `*` at most at its end"
-        },
-    ),
-]
-ModelName = Annotated[
-    str,
-    Meta(
-        pattern=r"^(?:[!-)+-~]+|\*)$",
-        max_length=200,
-        extra={"expected": "a model's name, visible ASCII letters without spaces, or `*` alone"},
-    ),
-]
-Glob = Annotated[
-    str,
-    Meta(
-        pattern=r"^[!-~]+$",
-        max_length=200,
-        extra={"expected": "a glob over route names, visible ASCII letters without spaces"},
-    ),
-]
-Path = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\x00-\x1f\x7f]+$",
-        max_length=4096,
-        extra={"expected": "a path, without control characters"},
-    ),
-]
-Seconds = Annotated[float, Meta(gt=0, le=_LONGEST_S)]
-Reference = Annotated[
-    str,
-    Meta(
-        pattern=r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00-\x1f\x7f]+)$",
-        max_length=4096,
-        extra={
-            "expected": "a reference to a secret, never the secret itself",
-            "hint": "Write env:NAME for an environment variable or file:PATH for a file.",
-        },
-    ),
-]
-Url = Annotated[
-    str, Meta(max_length=2048, extra={"check": parse_base_url, "expected": "an http or https URL"})
-]
-ProxyUrl = Annotated[str, Meta(max_length=2048, extra={"check": parse_proxy, "expected": "http://HOST:PORT"})]
-Setting = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-"""Stands in a path or a host."""
-Network = Annotated[
-    str, Meta(max_length=64, extra={"check": parse_network, "expected": "a network such as 10.0.0.0/8"})
-]
-Tokens = Annotated[int, Meta(ge=1, le=100_000_000)]
-Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
-Dialects = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
+_BREAKER: Final = routing.Breaker()
+_QUEUE: Final = routing.Queue()
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +86,28 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_body_bytes: Annotated[
         int, Meta(ge=1024, le=1 << 30, description="The largest request body that is accepted, in bytes.")
     ] = 33_554_432
+    max_buffered_bytes: Annotated[
+        Annotated[int, Meta(ge=1024, le=1 << 40)] | None,
+        Meta(
+            description="What the bodies of all requests together may take, in bytes; calls whose bodies find no room "
+            "are answered 503. A quarter of the memory unless set, and never less than `max_body_bytes`.",
+        ),
+    ] = None
+    max_memory_bytes: Annotated[
+        Annotated[int, Meta(ge=1 << 26, le=1 << 45)] | None,
+        Meta(
+            description="The memory the gateway may take, in bytes: from 85 % on batch calls are answered 503, from "
+            "95 % on all calls. The limit of the container, or the machine's memory, where that is smaller or this is "
+            "not set.",
+        ),
+    ] = None
+    heartbeat_after_s: Annotated[
+        Silence,
+        Meta(
+            description="Seconds of silence after which the caller of a stream is sent a sign of life, so that nothing "
+            "on the way takes it for dead; from then on errors come inside the stream. 0 sends none.",
+        ),
+    ] = 15.0
 
 
 class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,15 +133,59 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1_073_741_824
 
 
+class Breaker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a deployment is left alone: connections lost, 5xx, clocks that ran out and bad answers count, each kind of
+    call by itself. Then one call tries it; all others go elsewhere until that one has had an answer."""
+
+    consecutive_failures: Annotated[
+        int, Meta(ge=1, le=1000, description="So many failures in a row are enough.")
+    ] = _BREAKER.consecutive_failures
+    failure_percent: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100,
+            description="So large a share of failures among the calls of the window makes it an outlier.",
+        ),
+    ] = _BREAKER.failure_percent
+    minimum_calls: Annotated[
+        int, Meta(ge=1, le=100_000, description="Fewer calls in the window make no share.")
+    ] = _BREAKER.minimum_calls
+    window_s: Annotated[float, Meta(ge=1, le=3600, description="How far back calls count, in seconds.")] = (
+        _BREAKER.window_s
+    )
+    open_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="How long it is left alone at first, in seconds; twice as long after each failed try.",
+        ),
+    ] = _BREAKER.open_s
+    longest_open_s: Annotated[float, Meta(gt=0, le=3600, description="How long at most, in seconds.")] = (
+        _BREAKER.longest_open_s
+    )
+    most_ejected_percent: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="The largest share of a route's deployments that is left alone as outliers at once. One may "
+            "be in any case, where there are others.",
+        ),
+    ] = _BREAKER.most_ejected_percent
+
+
 class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody who serves models, under a name of your own."""
 
     kind: Annotated[Name, Meta(description="Which kind of provider it is, such as `openai`.")]
     credential: Annotated[
-        Reference | None,
+        Reference | Annotated[tuple[Reference, ...], Meta(min_length=1, max_length=100)] | None,
         Meta(
             description="A reference to the provider's key: `env:NAME` an environment variable, `file:PATH` a file, "
-            "relative to the folder of the configuration file. Required where the kind needs one."
+            "relative to the folder of the configuration file. A list of several makes each deployment one for each "
+            "of them, with limits and a breaker of its own. Required where the kind needs one."
         ),
     ] = None
     base_url: Annotated[
@@ -203,6 +225,9 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "folder of the configuration file."
         ),
     ] = None
+    breaker: Annotated[Breaker, Meta(description="When a deployment here is left alone for a while.")] = (
+        Breaker()
+    )
 
 
 class Fetch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -247,11 +272,22 @@ class Deployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     weight: Annotated[
         int,
         Meta(
-            ge=1,
+            ge=0,
             le=1_000_000,
-            description="Its share of the calls, relative to the others, under `strategy: weighted`.",
+            description="Its share of the calls, relative to the others, under the strategies that share. 0 gets only "
+            "what no other could answer.",
         ),
     ] = 1
+    credential: Annotated[
+        Reference | None, Meta(description="Another key than the provider's own, as a reference.")
+    ] = None
+    max_concurrency: Annotated[
+        Count | None,
+        Meta(
+            description="Calls in flight at once; the next ones go elsewhere or wait. Without it only what the "
+            "provider itself says and how fast it answers limits them.",
+        ),
+    ] = None
     dialect: Annotated[
         Name | None,
         Meta(
@@ -283,7 +319,12 @@ class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One budget of attempts for retries and other deployments together."""
 
     max_attempts: Annotated[
-        int, Meta(ge=1, le=20, description="Upstream calls that one request may cause, the first included.")
+        int,
+        Meta(
+            ge=1,
+            le=MOST_ATTEMPTS,
+            description="Upstream calls that one request may cause, the first included.",
+        ),
     ] = _RETRY.max_attempts
     replay: Annotated[
         Replay,
@@ -292,6 +333,15 @@ class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "had begun, or `never`."
         ),
     ] = _RETRY.replay
+    longest_wait_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=600,
+            description="How long a call waits because a provider asked for it by `retry-after`, in seconds. Where it "
+            "asks for more, the caller is told instead.",
+        ),
+    ] = _RETRY.longest_wait_s
 
 
 class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -315,22 +365,103 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = _TIMEOUTS.total_s
 
 
+class LongestTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far a caller may move the clocks by `x-tollhouse-timeout-s`. What is not written may only be shortened."""
+
+    connect_s: Annotated[Seconds | None, Meta(description="The longest `connect_s`, in seconds.")] = None
+    tls_s: Annotated[Seconds | None, Meta(description="The longest `tls_s`, in seconds.")] = None
+    first_header_s: Annotated[
+        Seconds | None, Meta(description="The longest `first_header_s`, in seconds.")
+    ] = None
+    first_token_s: Annotated[Seconds | None, Meta(description="The longest `first_token_s`, in seconds.")] = (
+        None
+    )
+    idle_s: Annotated[Seconds | None, Meta(description="The longest `idle_s`, in seconds.")] = None
+    total_s: Annotated[Seconds | None, Meta(description="The longest `total_s`, in seconds.")] = None
+
+
+class Fallbacks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Other routes that are asked, in this order, by what went wrong. A plain list stands for `outage` and
+    `rate_limit`. Their own fallbacks follow them; what leads back to where it began is refused."""
+
+    outage: Annotated[
+        RouteNames,
+        Meta(description="After lost connections, 5xx, clocks that ran out and answers that are none."),
+    ] = ()
+    rate_limit: Annotated[
+        RouteNames, Meta(description="After the provider's 429, or where `max_concurrency` is reached.")
+    ] = ()
+    context_overflow: Annotated[
+        RouteNames, Meta(description="Where the request is larger than the model's context.")
+    ] = ()
+    content_filter: Annotated[
+        RouteNames, Meta(description="Where the provider's filter refused the request.")
+    ] = ()
+
+
+class Queue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where calls wait when every deployment that could take them has as many as it may have."""
+
+    length: Annotated[int, Meta(ge=0, le=100_000, description="How many may wait for one deployment.")] = (
+        _QUEUE.length
+    )
+    age_s: Annotated[float, Meta(ge=0, le=600, description="How long one may wait, in seconds.")] = (
+        _QUEUE.age_s
+    )
+
+
+class Mirror(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A share of the calls is also made to another route. Nobody gets its answers; its rows in the book are marked."""
+
+    route: Annotated[RouteName, Meta(description="The route that gets the copies.")]
+    share: Annotated[float, Meta(gt=0, le=1, description="Which share of the calls is copied, 1 is all.")]
+    max_concurrency: Annotated[
+        int, Meta(ge=1, le=10_000, description="Copies in flight at once; more are not made.")
+    ] = 4
+
+
 class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A public model name and where it leads."""
 
     deployments: Annotated[
         tuple[Deployment, ...],
-        Meta(min_length=1, max_length=1000, description="What the route leads to; at least one."),
+        Meta(min_length=1, max_length=MOST_DEPLOYMENTS, description="What the route leads to; at least one."),
     ]
     strategy: Annotated[
         Strategy,
         Meta(
-            description="In which order the deployments are tried: `ordered` as they stand here, `weighted` the first "
-            "by chance in proportion to the weights, the others as they stand."
+            description="Which deployment is asked first: `ordered` as they stand here, `weighted` by chance in "
+            "proportion to the weights, `least_busy` the one with the fewest calls in flight, `lowest_latency` the one "
+            "whose first token came soonest lately, `lowest_cost` the cheapest, `sticky` the same one for the same "
+            "session or the same beginning of a prompt. Those that are left alone or full come last in each."
         ),
     ] = Strategy.ORDERED
+    fallbacks: Annotated[
+        RouteNames | Fallbacks,
+        Meta(
+            description="Other routes that are asked where no deployment here could answer: a list, or lists by cause."
+        ),
+    ] = ()
     retry: Annotated[Retry, Meta(description="How often a call is tried.")] = Retry()
     timeouts: Annotated[Timeouts, Meta(description="How long a call may take.")] = Timeouts()
+    longest_timeouts: Annotated[
+        LongestTimeouts, Meta(description="How far callers may move the clocks by header.")
+    ] = LongestTimeouts()
+    heartbeat_after_s: Annotated[
+        Silence | None,
+        Meta(description="Instead of the server's, for streams of this route."),
+    ] = None
+    on_disconnect: Annotated[
+        OnDisconnect,
+        Meta(
+            description="What becomes of a call whose caller has left: `cancel` closes it, and what it may have used "
+            "is estimated; `drain` reads it to its end, for the provider's own figures."
+        ),
+    ] = OnDisconnect.CANCEL
+    queue: Annotated[Queue, Meta(description="Where calls wait for a deployment that is full.")] = Queue()
+    mirror: Annotated[
+        Mirror | None, Meta(description="Another route that gets copies of a share of the calls.")
+    ] = None
     unknown_parameters: Annotated[
         UnknownParameters,
         Meta(
@@ -422,8 +553,24 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def references(config: Config) -> list[tuple[str, str]]:
     """Every reference to a secret, with its path in the file."""
-    return [
-        (f"providers.{name}.credential", provider.credential)
-        for name, provider in config.providers.items()
-        if provider.credential is not None
-    ]
+    return [*_provider_references(config), *_deployment_references(config)]
+
+
+def _provider_references(config: Config) -> Iterator[tuple[str, str]]:
+    for name, provider in config.providers.items():
+        path = path_of(("providers", name, "credential"))
+        match provider.credential:
+            case str() as reference:
+                yield path, reference
+            case tuple() as several:
+                for position, reference in enumerate(several):
+                    yield f"{path}[{position}]", reference
+            case None:
+                pass
+
+
+def _deployment_references(config: Config) -> Iterator[tuple[str, str]]:
+    for name, route in config.routes.items():
+        for position, deployment in enumerate(route.deployments):
+            if deployment.credential is not None:
+                yield path_of(("routes", name, "deployments", position, "credential")), deployment.credential

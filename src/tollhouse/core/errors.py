@@ -22,6 +22,8 @@ class ErrorKind(StrEnum):
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     CONTENT_BLOCKED = "content_blocked"
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
+    IDEMPOTENCY_ANSWER_GONE = "idempotency_answer_gone"
     UPSTREAM_RATE_LIMITED = "upstream_rate_limited"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     UPSTREAM_INVALID_RESPONSE = "upstream_invalid_response"
@@ -50,7 +52,7 @@ class Blame(StrEnum):
     OPERATOR = "operator"
 
 
-def status_of(kind: ErrorKind) -> int:  # noqa: PLR0911 - one line a group is the table
+def status_of(kind: ErrorKind) -> int:  # noqa: C901, PLR0911 - one line a group is the table
     """The HTTP status of a kind. Exhaustive: a new kind without a status does not type-check."""
     match kind:
         case (
@@ -66,6 +68,10 @@ def status_of(kind: ErrorKind) -> int:  # noqa: PLR0911 - one line a group is th
             return 403
         case ErrorKind.ROUTE_NOT_FOUND:
             return 404
+        case ErrorKind.IDEMPOTENCY_ANSWER_GONE:
+            return 409
+        case ErrorKind.IDEMPOTENCY_MISMATCH:
+            return 422
         case ErrorKind.UPSTREAM_RATE_LIMITED:
             return 429
         case ErrorKind.INTERNAL:
@@ -107,7 +113,7 @@ class GatewayError(Exception):
     """A call that ends in an error.
 
     `message` says what happened, `hint` what to do about it, `param` which field of the request it is about (or None).
-    `status` is the HTTP status: that of the kind, unless an upstream 4xx keeps its own.
+    `status` is the HTTP status: that of the kind, unless it is given, or an upstream 4xx keeps its own.
     """
 
     def __init__(
@@ -120,6 +126,7 @@ class GatewayError(Exception):
         param: str | None = None,
         retry_after_s: float | None = None,
         upstream: UpstreamFault | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -129,9 +136,12 @@ class GatewayError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.upstream = upstream
+        self._status = status
 
     @property
     def status(self) -> int:
+        if self._status is not None:
+            return self._status
         if self.upstream is not None and 400 <= self.upstream.status < 500:
             return self.upstream.status
         return status_of(self.kind)
@@ -144,6 +154,8 @@ class GatewayError(Exception):
     @property
     def is_retried_in_vain(self) -> bool:
         """True where the same request would fail the same way, so that SDKs are told not to try again."""
+        if self.kind is ErrorKind.IDEMPOTENCY_ANSWER_GONE:
+            return True
         return self.status < 500 and self.status not in (408, 409, 429)
 
 

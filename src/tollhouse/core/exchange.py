@@ -95,6 +95,10 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Hash of the snapshot that decided."""
     dropped: tuple[str, ...] = ()
     """What of the request the upstream was not told, in the caller's words."""
+    mirrors: str | None = None
+    """The id of the exchange this one is a copy of, made to another route for the operator: nobody got its answer."""
+    replays: str | None = None
+    """The id of the exchange whose recorded answer the caller got, because both came with one idempotency key."""
 
 
 class AttemptIntent(msgspec.Struct, frozen=True, kw_only=True, tag="intent"):

@@ -10,6 +10,7 @@ from .exchange import AttemptRecord, Caller, ExchangeRecord, Outcome
 from .identity import Principal
 from .operation import Operation
 from .routing import Candidate
+from .stream_kind import EVENTS
 from .usage import Usage
 
 _LONGEST_TEXT = 200
@@ -76,16 +77,20 @@ class Passage:
         "finish_reason",
         "first_byte",
         "id",
+        "is_handed_on",
         "is_stream",
+        "mirrors",
         "model",
         "operation",
         "outcome",
         "peer",
         "principal",
+        "replays",
         "request_bytes",
         "response_bytes",
         "route",
         "status",
+        "stream_kind",
         "upstream_s",
         "usage",
     )
@@ -101,6 +106,7 @@ class Passage:
         peer: str,
         config: str,
         dialect: str = "",
+        mirrors: str | None = None,
     ) -> None:
         self.id = id
         self.accepted_at = accepted_at
@@ -111,10 +117,18 @@ class Passage:
         self.config = config
         self.dialect = dialect
         """The wire API of the door."""
+        self.mirrors = mirrors
+        """The exchange this one is a copy of."""
+        self.replays: str | None = None
+        """The exchange whose recorded answer is given."""
         self.principal: Principal | None = None
         self.route: str | None = None
         self.model: str | None = None
         self.is_stream = False
+        self.is_handed_on = False
+        """Whether it runs by itself, and settles by itself, whatever becomes of the caller who began it."""
+        self.stream_kind = EVENTS
+        """The form the caller expects a stream in, where the call is one."""
         self.attempts: list[Attempt] = []
         self.outcome = Outcome.OPEN
         self.status: int | None = None
@@ -133,6 +147,14 @@ class Passage:
         attempt = Attempt(len(self.attempts) + 1, candidate, at, now)
         self.attempts.append(attempt)
         return attempt
+
+    @property
+    def has_reached_an_upstream(self) -> bool:
+        """Whether one of the attempts was sent, as far as anybody knows."""
+        return any(
+            attempt.status is not None or attempt.is_estimated or attempt.outcome is Outcome.OK
+            for attempt in self.attempts
+        )
 
     def record(self, now: float | None = None) -> ExchangeRecord:
         """The row as of now; `now` is the monotonic moment the exchange ended, None while it goes on."""
@@ -167,4 +189,6 @@ class Passage:
             request_bytes=self.request_bytes,
             response_bytes=self.response_bytes,
             config=self.config,
+            mirrors=self.mirrors,
+            replays=self.replays,
         )

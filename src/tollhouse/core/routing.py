@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -11,7 +12,46 @@ class Strategy(StrEnum):
     """How the candidates of a route are put in order for one call."""
 
     ORDERED = "ordered"
+    """As they stand in the file."""
     WEIGHTED = "weighted"
+    """The first by chance, in proportion to the weights."""
+    LEAST_BUSY = "least_busy"
+    """The one with the fewest calls in flight for its weight."""
+    LOWEST_LATENCY = "lowest_latency"
+    """The one whose first token came soonest lately, its load reckoned in."""
+    LOWEST_COST = "lowest_cost"
+    """The cheapest by the table of prices; those without a price last."""
+    STICKY = "sticky"
+    """The same one for the same session, or the same beginning of a prompt, so that its cache is warm."""
+
+
+class Cause(StrEnum):
+    """Why another route is asked in place of the one that was named."""
+
+    OUTAGE = "outage"
+    """Nobody answered as they should: connection lost, 5xx, a clock that ran out, an answer that is none."""
+    RATE_LIMIT = "rate_limit"
+    """The provider, or the operator's limit on concurrency, lets no more through."""
+    CONTEXT_OVERFLOW = "context_overflow"
+    """The request is larger than the model's context."""
+    CONTENT_FILTER = "content_filter"
+    """The provider's filter refused the request."""
+
+
+class Priority(StrEnum):
+    """Who is served first where not all can be."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+class OnDisconnect(StrEnum):
+    """What becomes of an upstream call whose caller has left."""
+
+    CANCEL = "cancel"
+    """It is closed at once, and what it may have used is estimated."""
+    DRAIN = "drain"
+    """It is read to its end, within bounds, so that the books have the provider's own figures."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +77,42 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     max_attempts: int = 3
     replay: Replay = Replay.UNTIL_HEADERS
+    longest_wait_s: float = 30.0
+    """For a provider that says when to come again; one that asks for more patience is told to the caller instead."""
+
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True):
+    """When a deployment is left alone for a while, and for how long."""
+
+    consecutive_failures: int = 5
+    """So many in a row open it."""
+    failure_percent: float = 50.0
+    """The same for a share of the calls in the window, at least `minimum_calls`: an outlier among its peers."""
+    minimum_calls: int = 20
+    window_s: float = 30.0
+    open_s: float = 1.0
+    """The first rest; each that follows upon a failed probe is twice as long."""
+    longest_open_s: float = 8.0
+    most_ejected_percent: float = 50.0
+    """The largest share of a route's deployments that may be out as outliers at once; one may be in any case, where
+    there are others."""
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """Where calls wait for a deployment whose limit on concurrency is reached."""
+
+    length: int = 100
+    age_s: float = 10.0
+    """The longest wait."""
+
+
+class Mirror(msgspec.Struct, frozen=True, kw_only=True):
+    """A share of a route's calls is also made to another route, whose answers nobody gets."""
+
+    route: str
+    share: float
+    """In (0, 1]."""
+    max_concurrency: int = 4
 
 
 class UnknownParameters(StrEnum):
@@ -69,6 +145,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """The upstream's name of the model; `*` forwards what the route's star matched."""
     weight: int = 1
+    """Its share relative to the others. 0 gets only what all others could not answer."""
+    max_concurrency: int | None = None
+    """Calls in flight at once; None leaves it to the adaptive limit."""
     dialect: str | None = None
     """The wire API to call it by, where several would do and the first is not wanted."""
     max_output_tokens: int | None = None
@@ -76,6 +155,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Input and output together, where the operator knows better than the table of models."""
     price: Price | None = None
     """The same for what it costs."""
+
+
+class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+    """Another route's deployments, asked where a route's own have failed for one of the causes."""
+
+    route: Route
+    after: Mapping[str, frozenset[Cause]]
+    """By the route that failed: for which causes this one may follow it, over others in between or not."""
+    star: str | None = None
+    """What its star stands for; None where it is the caller's own, or where it has none."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +175,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Strategy = Strategy.ORDERED
     retry: RetryPolicy = RetryPolicy()
     timeouts: Timeouts = Timeouts()
+    longest_timeouts: Timeouts = Timeouts()
+    """How far a caller may move the clocks by header."""
     unknown_parameters: UnknownParameters = UnknownParameters.PASS
+    fallbacks: tuple[Fallback, ...] = ()
+    """Flattened: in the order to be asked, each route once, their own fallbacks included."""
+    queue: Queue = Queue()
+    on_disconnect: OnDisconnect = OnDisconnect.CANCEL
+    heartbeat_after_s: float = 15.0
+    """Silence after which a waiting stream is told that it is alive; 0 turns it off."""
+    mirror: Mirror | None = None
 
     @property
     def is_wildcard(self) -> bool:
@@ -98,6 +196,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     deployment: Deployment
     model: str
+    route: str = ""
+    """The name of the route it stands in: the plan's own, or one of its fallbacks."""
+    after: Mapping[str, frozenset[Cause]] = {}
+    """For fallbacks: see Fallback."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,3 +210,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """At least one; attempts beyond the last begin again at the first."""
     deadline: float
     """On the monotonic clock, seconds: nothing of this call outlives it."""
+    timeouts: Timeouts = Timeouts()
+    """The route's clocks, as the caller has moved them."""
+    priority: Priority = Priority.INTERACTIVE

@@ -14,6 +14,8 @@ import msgspec
 
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.operation import Operation
+from tollhouse.core.stream_kind import EVENTS as EVENTS  # noqa: PLC0414 - words of this port as well
+from tollhouse.core.stream_kind import StreamKind as StreamKind  # noqa: PLC0414
 from tollhouse.core.usage import Usage
 from tollhouse.wire import json_scan
 
@@ -100,16 +102,6 @@ class StreamTap(Protocol):
         """What is known so far, for streams that end badly."""
 
 
-class StreamKind(msgspec.Struct, frozen=True, kw_only=True):
-    """The form streams of a dialect have on the wire."""
-
-    content_type: bytes
-    """Without parameters."""
-
-
-EVENTS = StreamKind(content_type=b"text/event-stream")
-
-
 @runtime_checkable
 class Dialect(Protocol):
     """One wire API, seen from the caller's side and from the upstream's."""
@@ -139,7 +131,7 @@ class Dialect(Protocol):
         """A fresh tap; withholds the final usage frame if the call did not ask for it."""
 
     def stream_kind(self, call: ClientCall) -> StreamKind:
-        """The form the caller expects a stream in."""
+        """The form the caller expects a stream in, and the heartbeat for a silence in it."""
 
     def upstream_error(self, status: int, body: bytes, retry_after: str | None) -> GatewayError:
         """What the upstream's answer with an error status means, its own words kept. Total: any bytes will do."""
@@ -147,8 +139,12 @@ class Dialect(Protocol):
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         """The error as this dialect's clients expect it in place of an answer."""
 
-    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
-        """The error as this dialect's clients expect it inside a stream that has begun."""
+    def error_frame(
+        self, error: GatewayError, request_id: str, kind: StreamKind = EVENTS, *, is_first: bool = False
+    ) -> bytes:
+        """The error as this dialect's clients expect it inside a stream of the kind that has begun, and the proper end
+        of that stream. `is_first` says that there has been nothing of the answer: the kind's opening and heartbeats
+        at most."""
 
     # -- towards other dialects; None where the dialect has no such thing
 

@@ -21,8 +21,9 @@ class Reply(Protocol):
     def send(self, status: int, headers: HeaderList, body: bytes) -> None:
         """The whole answer at once."""
 
-    def start(self, status: int, headers: HeaderList) -> None:
-        """Status and headers of an answer whose length is not known; they leave with the first bytes written."""
+    def start(self, status: int, headers: HeaderList, first: bytes = b"") -> None:
+        """Status and headers of an answer whose length is not known, and the first bytes of its body: they leave with
+        the next bytes written."""
 
     async def write(self, data: bytes) -> None:
         """Bytes of the body; returns when the caller's connection can take more.
@@ -30,12 +31,23 @@ class Reply(Protocol):
         Raises: CallerTooSlow when it could not for too long.
         """
 
+    def beat(self, data: bytes) -> None:
+        """Bytes of the body, at once and without waiting, that may as well not leave: a sign of life in a silence.
+
+        They leave if the answer has been started and has not ended, and nothing waits for a caller who takes slowly:
+        somebody who has something to read needs no sign, and must not be sent more for every moment of not reading.
+        """
+
     def end(self, data: bytes = b"") -> None:
         """The last bytes, and the proper end of the body."""
 
-    def abort(self) -> None:
-        """Cut the answer so that the caller cannot take it for a whole one."""
+    def abort(self, last: bytes = b"") -> None:
+        """Cut the answer so that the caller cannot take it for a whole one. `last` is still sent."""
 
 
-class CallerTooSlow(Exception):
+class CallerGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class CallerTooSlow(CallerGone):
     """The caller did not take what was sent to it."""

@@ -107,6 +107,7 @@ class Store(Protocol):
     def usage(self, by: str, *, since: float | None = None) -> Sequence[UsageRow]:
         """Sums by `key`, `team`, `route`, `provider` or `day` (UTC), largest number of requests first.
 
+        Exchanges that mirror others are left out of those by `key` and `team`: nobody asked for them.
         Raises: ValueError for any other grouping.
         """
 

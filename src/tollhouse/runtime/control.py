@@ -1,7 +1,8 @@
 """How a command finds the house that is running: a socket in the journal's folder, readable by its owner only.
 
-One question a connection: a word, answered by `done` or `failed`. The words are `refresh` (take over the store's keys)
-and `fold` (bring the journal into the store).
+One question a connection: a word, answered by `done`, perhaps with a JSON document on the lines after it, or by
+`failed`. The words are `refresh` (take over the store's keys), `fold` (bring the journal into the store), `reload`
+(read the configuration again) and `deployments` (how they are).
 """
 
 from __future__ import annotations
@@ -16,8 +17,16 @@ from typing import Final
 
 _NAME: Final = "control.sock"
 _LONGEST_WORD: Final = 64
+_LONGEST_ANSWER_BYTES: Final = 16 * 1024 * 1024
+_DONE: Final = b"done"
+_FAILED: Final = b"failed"
 
-Deed = Callable[[], Awaitable[None]]
+Deed = Callable[[], Awaitable[bytes | None]]
+"""What a word has done: gives the document that is told besides. Raises: OSError when it cannot be done now."""
+
+
+class NotDone(OSError):
+    """The house is running, and has not done what it was asked."""
 
 
 class ControlSocket:
@@ -46,11 +55,11 @@ class ControlSocket:
             word = (
                 (await asyncio.wait_for(reader.read(_LONGEST_WORD), 2.0)).decode("ascii", "replace").strip()
             )
-            await self._deeds[word]()
-            writer.write(b"done")
+            document = await self._deeds[word]()
+            writer.write(_DONE if document is None else _DONE + b"\n" + _bounded(document))
         except (KeyError, OSError, asyncio.CancelledError):
             # Cancelled only by `stop`: whoever asked is told, and the loop has nothing to report.
-            writer.write(b"failed")
+            writer.write(_FAILED)
         finally:
             self._asking.discard(task)
             with contextlib.suppress(OSError):
@@ -68,8 +77,23 @@ class ControlSocket:
         (self._folder / _NAME).unlink(missing_ok=True)
 
 
+def _bounded(document: bytes) -> bytes:
+    if len(document) > _LONGEST_ANSWER_BYTES:
+        raise OSError("the answer is longer than an answer may be")
+    return document
+
+
 def ask(folder: Path, word: str, patience_s: float = 5.0) -> bool | None:
     """Ask the house that keeps this journal: True when it is done, False when it failed, None when none is running."""
+    try:
+        return None if inquire(folder, word, patience_s) is None else True
+    except NotDone:
+        return False
+
+
+def inquire(folder: Path, word: str, patience_s: float = 5.0) -> bytes | None:
+    """The document that the house which keeps this journal answers with, empty where it has only done what it was
+    asked; None when none is running. Raises: NotDone."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
         end.settimeout(patience_s)
         try:
@@ -79,9 +103,23 @@ def ask(folder: Path, word: str, patience_s: float = 5.0) -> bool | None:
             return None
         try:
             end.sendall(word.encode())
-            return end.recv(16) == b"done"
-        except OSError:
-            return False
+            answer = _read_all(end)
+        except OSError as error:
+            raise NotDone(f"The house did not answer: {error}.") from error
+    verdict, _, document = answer.partition(b"\n")
+    if verdict != _DONE:
+        raise NotDone("The house could not do what it was asked.")
+    return document
+
+
+def _read_all(end: socket.socket) -> bytes:
+    """Everything until the house has ended its answer, or has said more than it may."""
+    pieces = []
+    left = _LONGEST_ANSWER_BYTES + len(_DONE) + 1
+    while left > 0 and (piece := end.recv(min(left, 65_536))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 @contextlib.contextmanager

@@ -19,23 +19,26 @@ from typing import Final, TypeVar
 import msgspec
 
 from tollhouse.core.identity import VirtualKey
+from tollhouse.core.problem import ConfigInvalid, ConfigProblem
+from tollhouse.core.reload import ReloadReport
 from tollhouse.ports.log import Log
 from tollhouse.ports.store import Store, StoreUnavailable
 
-from .control import ControlSocket
+from .control import ControlSocket, NotDone
+from .edition import Edition
 from .feeder import Feeder
-from .link import Applied, Boot, Freshness, Keys, Link, Ready, Stop
+from .link import Boot, Freshness, Keys, Link
+from .workers import NotTakenOver, Staffing, Workers
 
 T = TypeVar("T")
 
 _FOLD_S: Final = 0.25
 _POLL_KEYS_S: Final = 1.0
 _LONGEST_REST_S: Final = 5.0
-_TAKE_OVER_S: Final = 10.0
 _FOLD_AT_ONCE_S: Final = 0.5
 """A long fold lets changes of keys in between: both use the books' thread."""
-_GRACE_S: Final = 3.0
-"""Beyond the drain, before a worker that does not end is killed."""
+_RELOAD_S: Final = 30.0
+_ANSWER_S: Final = 5.0
 
 
 FirstKeys = tuple[int, tuple[VirtualKey, ...]] | None
@@ -52,10 +55,17 @@ class Books(msgspec.Struct, frozen=True):
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """What a keeper is to keep."""
 
-    boot: Callable[[str], Boot]
+    edition: Edition
+    """To begin with."""
+    read_again: Callable[[], Awaitable[Edition]]
+    """The configuration as the file has it now. Raises: ConfigInvalid."""
+    boot: Callable[[Edition, str], Boot]
     """The first word for a worker, by the name it is to write its journal under."""
-    spawn: Callable[[socket.socket], Awaitable[asyncio.subprocess.Process]]
-    """Start a worker that holds this end of the link."""
+    spawn: Callable[[socket.socket, int, Edition], Awaitable[asyncio.subprocess.Process]]
+    """Start a worker that holds this end of the link, and the writing end of this pipe for its stacks."""
+    close_listener: Callable[[], None]
+    """Give up this process's own copy of the listening socket: once the worker has closed its own as well, callers are
+    refused instead of waiting for a house that closes."""
     first_keys: Callable[[], FirstKeys]
     """Runs on the same thread, before: the keys where they can be had without loading anything, else None."""
     open_books: Callable[[], Books]
@@ -63,7 +73,6 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     new_writer: Callable[[], str]
     folder: Path
     """The journal's."""
-    drain_s: float
 
 
 class Keeper:
@@ -74,16 +83,22 @@ class Keeper:
         self._log = log
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="books")
         self._books: Books | None = None
-        self._link: Link | None = None
-        self._process: asyncio.subprocess.Process | None = None
-        self._version = -1
-        """Of the keys the worker has."""
-        self._applied = asyncio.Condition()
+        self._first_keys: Awaitable[FirstKeys] | None = None
+        staffing = Staffing(
+            spawn=orders.spawn,
+            boot=lambda edition: orders.boot(edition, orders.new_writer()),
+            greet=self._greet,
+            answer=self._answer,
+        )
+        self._workers = Workers(staffing, orders.edition, log)
         self._stopping = asyncio.Event()
         self._opened = asyncio.Event()
         """The books are open. Commands that come before wait for it: what they changed must not be overlooked."""
         self._is_fresh = True
         self._pushing = asyncio.Lock()
+        self._reloading = asyncio.Lock()
+        self._hung_up = asyncio.Event()
+        """A SIGHUP has come and is not served yet; several at once are one."""
         self._defect: BaseException | None = None
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -94,11 +109,22 @@ class Keeper:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._explain_reload)
-        first = loop.run_in_executor(self._thread, self._orders.first_keys)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
+        self._first_keys = loop.run_in_executor(self._thread, self._orders.first_keys)
         opening = loop.run_in_executor(self._thread, self._orders.open_books)
-        chores = [loop.create_task(self._keep_worker(first))]
-        control = ControlSocket(self._orders.folder, {"refresh": self._refresh, "fold": self._fold})
+        chores = [
+            loop.create_task(chore)
+            for chore in (self._workers.keep(self._stopping), self._reload_on_signal())
+        ]
+        control = ControlSocket(
+            self._orders.folder,
+            {
+                "refresh": self._refresh,
+                "fold": self._fold,
+                "reload": self._reload_for_somebody,
+                "deployments": self._deployments,
+            },
+        )
         try:
             await control.start()
             self._books = await opening
@@ -116,7 +142,7 @@ class Keeper:
         finally:
             self._stopping.set()
             self._opened.set()
-            await self._stop_worker()
+            await self._workers.stop(self._workers.edition.drain_s, self._orders.close_listener)
             for chore in chores:
                 chore.cancel()
             await control.stop()
@@ -127,11 +153,6 @@ class Keeper:
         if self._defect is not None:
             raise self._defect
 
-    def _explain_reload(self) -> None:
-        self._log.warning(
-            "reload_ignored", why="this version reads its configuration at the start only: restart it"
-        )
-
     def _note_defect(self, chore: asyncio.Task[None]) -> None:
         """A chore that ends by itself in an error is a defect of ours: a house that is half kept is closed."""
         if not chore.cancelled() and (defect := chore.exception()) is not None:
@@ -139,65 +160,85 @@ class Keeper:
             self._log.error("keeper_defect", kind=type(defect).__name__, why=str(defect))
             self._stopping.set()
 
-    # -- the worker
-
-    async def _keep_worker(self, first: Awaitable[FirstKeys]) -> None:
-        """Start a worker, and another when it dies; the rest between two grows while they die young."""
-        loop = asyncio.get_running_loop()
-        rest_s = 0.1
-        while not self._stopping.is_set():
-            born = loop.time()
-            ours, theirs = socket.socketpair()
-            self._process = await self._orders.spawn(theirs)
-            theirs.close()
-            self._link = await Link.over(ours)
-            with contextlib.suppress(ConnectionError):
-                await self._link.send(self._orders.boot(self._orders.new_writer()))
-            self._version = -1
-            listening = loop.create_task(self._listen(self._link))
-            if self._books is not None:
-                await self._try_push()
-            elif (keys := await first) is not None:
-                with contextlib.suppress(ConnectionError):
-                    await self._link.send(Keys(version=keys[0], keys=keys[1]))
-            await listening
-            status = await self._process.wait()
-            if self._stopping.is_set():
-                return
-            self._log.error("worker_died", exit_status=status, restart_in_s=rest_s)
-            rest_s = 0.1 if loop.time() - born > 60 else min(_LONGEST_REST_S, rest_s * 2)
-            await asyncio.sleep(rest_s)
-
-    async def _listen(self, link: Link) -> None:
-        while (word := await link.from_worker()) is not None:
-            if isinstance(word, Applied):
-                async with self._applied:
-                    self._version = word.version
-                    self._applied.notify_all()
-            elif isinstance(word, Ready):
-                self._log.info("worker_started", pid=self._process.pid if self._process else None)
-        link.close()
-        async with self._applied:
-            self._link = None
-            self._applied.notify_all()
-
     async def _announce(self, on_ready: Callable[[], None]) -> None:
-        async with self._applied:
-            await self._applied.wait_for(lambda: self._version >= 0)
+        await self._workers.until_keys_are_known()
         on_ready()
 
-    async def _stop_worker(self) -> None:
-        process, link = self._process, self._link
-        if process is None or process.returncode is not None or link is None:
-            return
-        with contextlib.suppress(ConnectionError):
-            await link.send(Stop(self._orders.drain_s))
+    # -- the worker's questions, and those to it
+
+    async def _greet(self, link: Link) -> None:
+        """The keys for a new worker."""
+        assert self._first_keys is not None
+        if self._books is not None:
+            await self._try_push()
+        elif (keys := await self._first_keys) is not None:
+            with contextlib.suppress(ConnectionError):
+                await link.send(Keys(version=keys[0], keys=keys[1]))
+
+    async def _answer(self, about: str) -> bytes | None:
+        return await self._reload_for_somebody() if about == "reload" else None
+
+    async def _deployments(self) -> bytes:
         try:
-            await asyncio.wait_for(process.wait(), self._orders.drain_s + _GRACE_S)
+            document = await self._workers.ask("deployments", _ANSWER_S)
+        except (ConnectionError, TimeoutError) as error:
+            raise NotDone(str(error)) from error
+        if document is None:
+            raise NotDone("the worker has no answer")
+        return document
+
+    # -- the configuration
+
+    async def _reload_on_signal(self) -> None:
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            await self._reload()
+
+    async def _reload_for_somebody(self) -> bytes:
+        return msgspec.json.encode(await self._reload())
+
+    async def _reload(self) -> ReloadReport:
+        """Read the configuration again and have it served by; where anything is wrong, everything stays as it is."""
+        async with self._reloading:
+            report = await self._taken_over()
+        if report.is_taken_over:
+            for warning in report.problems:
+                self._log.warning("config_odd", problem=str(warning))
+            self._log.info(
+                "reloaded", config=report.hash, waits_for_restart=", ".join(report.waits_for_restart) or None
+            )
+        else:
+            why = "; ".join(map(str, report.problems))
+            self._log.error("reload_refused", config=report.hash, problems=len(report.problems), why=why)
+        return report
+
+    async def _taken_over(self) -> ReloadReport:
+        try:
+            edition = await self._orders.read_again()
+            await self._workers.reload(edition, _RELOAD_S)
+        except ConfigInvalid as invalid:
+            return self._refused(*invalid.problems)
+        except NotTakenOver as error:
+            return self._refused(ConfigProblem(path="", message=str(error)))
         except TimeoutError:
-            self._log.error("worker_killed", pid=process.pid, why="it did not end in time")
-            process.kill()
-            await process.wait()
+            hint = "It does when it can, or the next worker does; look at the log."
+            return self._refused(
+                ConfigProblem(path="", message="The worker did not take it over in time.", hint=hint)
+            )
+        except Exception as defect:  # noqa: BLE001 - whatever it is, the house goes on as it was
+            self._log.error("reload_defect", kind=type(defect).__name__)
+            message = f"The gateway has a defect and could not read it ({type(defect).__name__})."
+            return self._refused(ConfigProblem(path="", message=message))
+        return ReloadReport(
+            is_taken_over=True,
+            hash=edition.hash,
+            problems=edition.warnings,
+            waits_for_restart=edition.waits_for_restart,
+        )
+
+    def _refused(self, *problems: ConfigProblem) -> ReloadReport:
+        return ReloadReport(is_taken_over=False, hash=self._workers.edition.hash, problems=problems)
 
     # -- the keys
 
@@ -214,7 +255,7 @@ class Keeper:
             if self._is_fresh:
                 self._log.error("store_unavailable", why=str(error))
             self._is_fresh = False
-            await self._tell(Freshness(is_fresh=False))
+            await self._workers.tell(Freshness(is_fresh=False))
         except ConnectionError:
             pass  # the worker is dying; the next one gets everything
         except TimeoutError:
@@ -222,24 +263,18 @@ class Keeper:
         else:
             if not self._is_fresh:
                 self._log.info("store_available")
-                await self._tell(Freshness(is_fresh=True))
+                await self._workers.tell(Freshness(is_fresh=True))
             self._is_fresh = True
 
     async def _push_keys(self) -> None:
-        books, link = self._books, self._link
+        books, link = self._books, self._workers.link
         if books is None or link is None:
             return
         async with self._pushing:
-            known = self._version
+            known = self._workers.keys_version
             version, keys = await self._on_books(lambda: books.store.keys(max(known, 0)))
-            if version == known:
-                return
-            await link.send(Keys(version=version, keys=tuple(keys)))
-            async with self._applied:
-                is_done = lambda: self._version >= version or self._link is not link  # noqa: E731
-                await asyncio.wait_for(self._applied.wait_for(is_done), _TAKE_OVER_S)
-            if self._link is not link:
-                raise ConnectionError("the worker ended before it had taken the keys over")
+            if version != known:
+                await self._workers.push_keys(link, Keys(version=version, keys=tuple(keys)))
 
     async def _refresh(self) -> None:
         await self._opened.wait()
@@ -247,11 +282,6 @@ class Keeper:
             await self._push_keys()
         except StoreUnavailable as error:
             raise OSError(str(error)) from error
-
-    async def _tell(self, word: Freshness) -> None:
-        if self._link is not None:
-            with contextlib.suppress(ConnectionError):
-                await self._link.send(word)
 
     # -- the books
 

@@ -33,6 +33,10 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True, tag="boot"):
     writer: str
     """The name this worker writes its journal under."""
     listener_fd: int
+    admin_key: str | None = None
+    """What opens the admin door; None keeps it closed."""
+    waits_for_restart: tuple[str, ...] = ()
+    """Settings of the file that this house does not go by until it is started anew."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True, tag="keys"):
@@ -48,6 +52,16 @@ class Freshness(msgspec.Struct, frozen=True, tag="freshness"):
     is_fresh: bool
 
 
+class Reload(msgspec.Struct, frozen=True, kw_only=True, tag="reload"):
+    """Another configuration; answered by `Reloaded` or `ReloadFailed` with the same serial number."""
+
+    serial: int
+    config: bytes
+    secrets: dict[str, str]
+    base_urls: dict[str, str]
+    waits_for_restart: tuple[str, ...]
+
+
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """Finish what is inside, for at most so many seconds."""
 
@@ -58,14 +72,46 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The worker listens."""
 
 
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """The worker's loop turns."""
+
+
 class Applied(msgspec.Struct, frozen=True, tag="applied"):
     """The keys of this version decide from now on."""
 
     version: int
 
 
-ToWorker = Boot | Keys | Freshness | Stop
-ToKeeper = Ready | Applied
+class Reloaded(msgspec.Struct, frozen=True, tag="reloaded"):
+    """Every exchange that begins from now on meets this configuration."""
+
+    serial: int
+    hash: str
+
+
+class ReloadFailed(msgspec.Struct, frozen=True, tag="reload_failed"):
+    """The configuration cannot be served by; the one before it still is."""
+
+    serial: int
+    why: str
+
+
+class Tell(msgspec.Struct, frozen=True, tag="tell"):
+    """A question of either end, answered by `Told` with the same serial number."""
+
+    serial: int
+    about: str
+
+
+class Told(msgspec.Struct, frozen=True, tag="told"):
+    """The answer to a `Tell`: a JSON document, or None where there is none to give."""
+
+    serial: int
+    document: bytes | None
+
+
+ToWorker = Boot | Keys | Freshness | Reload | Stop | Tell | Told
+ToKeeper = Ready | Alive | Applied | Reloaded | ReloadFailed | Tell | Told
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _TO_WORKER: Final = msgspec.msgpack.Decoder(ToWorker)
@@ -78,6 +124,9 @@ class Link:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._serial = 0
+        self._asked: dict[int, asyncio.Future[bytes | None]] = {}
+        """Questions of this end that are not answered yet."""
 
     @classmethod
     async def over(cls, end: socket.socket) -> Link:
@@ -90,6 +139,33 @@ class Link:
         payload = _ENCODER.encode(message)
         self._writer.write(_LENGTH.pack(len(payload)) + payload)
         await self._writer.drain()
+
+    def mention(self, message: ToWorker | ToKeeper) -> None:
+        """Send what may as well be lost: not to an end that is gone, nor to one that has yet to take the last word."""
+        if self._writer.is_closing() or self._writer.transport.get_write_buffer_size():
+            return
+        payload = _ENCODER.encode(message)
+        self._writer.write(_LENGTH.pack(len(payload)) + payload)
+
+    async def ask(self, about: str, patience_s: float) -> bytes | None:
+        """The other end's answer to a question. Whoever reads this end's words hands each `Told` to `answered`.
+
+        Raises: ConnectionError when the other end is gone, TimeoutError when it does not answer in time.
+        """
+        self._serial += 1
+        serial = self._serial
+        future = self._asked[serial] = asyncio.get_running_loop().create_future()
+        try:
+            await self.send(Tell(serial, about))
+            return await asyncio.wait_for(future, patience_s)
+        finally:
+            del self._asked[serial]
+
+    def answered(self, told: Told) -> None:
+        """An answer has come; one that nobody waits for any more is dropped."""
+        future = self._asked.get(told.serial)
+        if future is not None and not future.done():
+            future.set_result(told.document)
 
     async def from_keeper(self) -> ToWorker | None:
         """The keeper's next word; None when it is gone."""
@@ -111,4 +187,8 @@ class Link:
             return None
 
     def close(self) -> None:
+        """Those who still wait for an answer are told that none will come."""
         self._writer.close()
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(ConnectionError("the other end of the link is gone"))

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from tollhouse.core.identity import VirtualKey
 from tollhouse.pipeline import House
 from tollhouse.surface.http.server import HttpServer
 
-from .link import Applied, Boot, Freshness, Keys, Link, Ready, Stop
+from .link import (
+    Alive,
+    Applied,
+    Boot,
+    Freshness,
+    Keys,
+    Link,
+    Ready,
+    Reload,
+    Reloaded,
+    ReloadFailed,
+    Stop,
+    Tell,
+    Told,
+)
+from .upkeep import WATCH_S
+from .watchdog import Watchdog
 
 _TICK_S: Final = 0.5
 _FIRST_KEYS_S: Final = 1.0
 """After this, the door opens without keys: a house whose store is away must still say so."""
 _DRAIN_ALONE_S: Final = 30.0
 """How long those inside may finish when the keeper is gone."""
+_ANSWER_S: Final = 60.0
+
+AskKeeper = Callable[[str], Awaitable[bytes | None]]
+"""The keeper's answer to a word: a JSON document, or None where it has none. Raises: OSError when it is gone or
+silent."""
 
 
 class Workshop(Protocol):
@@ -31,28 +52,39 @@ class Workshop(Protocol):
     @property
     def server(self) -> HttpServer: ...
 
-    @property
-    def declared_keys(self) -> tuple[VirtualKey, ...]: ...
+    async def reload(self, word: Reload) -> str:
+        """Serve by another configuration from now on, and return its hash. Whatever is raised, nothing has changed."""
+
+    def tell(self, about: str) -> bytes | None:
+        """A JSON document about something the keeper asks for; None where there is nothing to tell."""
+
+    def describe(self, defect: Exception) -> str:
+        """Why a reload failed, for the operator; a defect of the house is logged besides."""
 
     def tick(self, lag_s: float) -> None:
         """Called twice a second with how late the loop was for it: the moment to look after oneself."""
+
+    def watch(self, late_s: float) -> None:
+        """Called four times a second with how late the loop was for it: is there enough of everything?"""
 
     async def close(self) -> None:
         """Give journal and upstream connections up, in this order."""
 
 
-async def work(end: socket.socket, assemble: Callable[[Boot], Workshop]) -> None:
-    """Serve, from the keeper's first word to its last, or to its death."""
+async def work(end: socket.socket, stacks_fd: int, assemble: Callable[[Boot, AskKeeper], Workshop]) -> None:
+    """Serve, from the keeper's first word to its last, or to its death.
+
+    `end` is the link's; `stacks_fd` the writing end of a pipe for the stacks of a loop that stands still.
+    """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A terminal's Ctrl-C reaches the whole group; the keeper decides what it means.
         loop.add_signal_handler(number, lambda: None)
     link = await Link.over(end)
     boot = await link.from_keeper()
     if not isinstance(boot, Boot):
         return
-    workshop = assemble(boot)
-    workshop.house.keyring.learn(workshop.declared_keys)
+    workshop = assemble(boot, lambda word: link.ask(word, _ANSWER_S))
     has_keys = asyncio.Event()
     orders = loop.create_task(_obey(link, workshop, has_keys))
     # Callers wait at the door for the moment that the keys need to arrive, rather than be told that nobody knows them.
@@ -61,6 +93,8 @@ async def work(end: socket.socket, assemble: Callable[[Boot], Workshop]) -> None
     )
     await workshop.server.start(socket.socket(fileno=boot.listener_fd))
     ticker = loop.create_task(_tick(workshop))
+    watchdog = Watchdog(stacks_fd)
+    watch = loop.create_task(_watch(watchdog, link, workshop))
     # What exists now lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -68,6 +102,8 @@ async def work(end: socket.socket, assemble: Callable[[Boot], Workshop]) -> None
     drain_s = await orders
     await workshop.server.stop(drain_s)
     ticker.cancel()
+    watch.cancel()
+    watchdog.stop()
     workshop.house.accountant.flush_authentication_log()
     await workshop.close()
     link.close()
@@ -76,6 +112,7 @@ async def work(end: socket.socket, assemble: Callable[[Boot], Workshop]) -> None
 async def _obey(link: Link, workshop: Workshop, has_keys: asyncio.Event) -> float:
     """Do as the keeper says until it is time to stop; returns how long those inside may stay."""
     keyring = workshop.house.keyring
+    reload: asyncio.Task[None] | None = None
     while True:
         match await link.from_keeper():
             case Keys(version=version, keys=keys):
@@ -86,12 +123,42 @@ async def _obey(link: Link, workshop: Workshop, has_keys: asyncio.Event) -> floa
                 await link.send(Applied(version))
             case Freshness(is_fresh=is_fresh):
                 keyring.set_freshness(is_fresh=is_fresh)
+            case Reload() as word:
+                # Beside the keys, which are not to wait for it; and after the one before, should that not be over.
+                reload = asyncio.create_task(_reload(link, workshop, word, reload))
+            case Tell(serial=serial, about=about):
+                await link.send(Told(serial, workshop.tell(about)))
+            case Told() as told:
+                link.answered(told)
             case Stop(drain_s=drain_s):
                 return drain_s
             case Boot():
                 continue
             case None:
                 return _DRAIN_ALONE_S
+
+
+async def _reload(link: Link, workshop: Workshop, word: Reload, before: asyncio.Task[None] | None) -> None:
+    if before is not None:
+        await asyncio.wait([before])
+    answer: Reloaded | ReloadFailed
+    try:
+        answer = Reloaded(word.serial, await workshop.reload(word))
+    except Exception as defect:  # noqa: BLE001 - whatever it is, the configuration before goes on serving
+        answer = ReloadFailed(word.serial, workshop.describe(defect))
+    with contextlib.suppress(ConnectionError):
+        await link.send(answer)
+
+
+async def _watch(watchdog: Watchdog, link: Link, workshop: Workshop) -> None:
+    """Four times a second, also while the house drains: show that the loop turns, and look after oneself."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + WATCH_S
+        await asyncio.sleep(WATCH_S)
+        watchdog.feed()
+        link.mention(Alive())
+        workshop.watch(max(0.0, loop.time() - due))
 
 
 async def _tick(workshop: Workshop) -> None:

@@ -1,1 +1,1 @@
-"""The rooms an exchange passes, in the order of pipeline.py."""
+"""The rooms an exchange passes, in the order of pipeline/page.py."""

@@ -40,23 +40,35 @@ class Entry(msgspec.Struct, frozen=True):
     principal: Principal
 
 
-class Keyring:
-    """The keys this process knows, by digest. Changed only by `learn` and `set_freshness`."""
+def entries_of(keys: Iterable[VirtualKey]) -> dict[str, Entry]:
+    """Keys as a keyring has them, by digest."""
+    return {
+        key.digest: Entry(key, Principal(key_id=key.id, key_name=key.name, team=key.team, routes=key.routes))
+        for key in keys
+    }
 
-    __slots__ = ("_entries", "_hmac", "_is_fresh", "_is_loaded")
+
+class Keyring:
+    """The keys this process knows, by digest: those of the store, which grow, and those that the configuration
+    declares, which come and go with it. Changed only by `learn`, `declare` and `set_freshness`."""
+
+    __slots__ = ("_declared", "_entries", "_hmac", "_is_fresh", "_is_loaded")
 
     def __init__(self, pepper: Secret) -> None:
         self._hmac = hmac.new(pepper.reveal().encode(), digestmod="sha256")
         """Keyed once and copied for each text: half the cost of keying anew."""
         self._entries: dict[str, Entry] = {}
+        self._declared: dict[str, Entry] = {}
         self._is_fresh = False
         self._is_loaded = False
 
     def learn(self, keys: Iterable[VirtualKey]) -> None:
         """Add keys or take over their new state. A digest stays known when its key is revoked."""
-        for key in keys:
-            principal = Principal(key_id=key.id, key_name=key.name, team=key.team, routes=key.routes)
-            self._entries[key.digest] = Entry(key, principal)
+        self._entries.update(entries_of(keys))
+
+    def declare(self, entries: dict[str, Entry]) -> None:
+        """Know these keys, see `entries_of`, in place of all that were declared before."""
+        self._declared = entries
 
     def set_loaded(self) -> None:
         """The store's keys have arrived, be they none."""
@@ -72,7 +84,7 @@ class Keyring:
         return self._is_loaded
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries) + len(self._declared)
 
     def identify(self, text: bytes, now: float) -> Principal:
         """The principal of a presented text at `now` (seconds since the epoch).
@@ -92,7 +104,7 @@ class Keyring:
             digest = hashlib.sha256(text).hexdigest()
         else:
             _refuse(f"The key is longer than {LONGEST_KEY_BYTES} bytes.", "Send one key, and nothing else.")
-        entry = self._entries.get(digest)
+        entry = self._entries.get(digest) or self._declared.get(digest)
         if entry is None:
             self._unknown(text)
         key = entry.key

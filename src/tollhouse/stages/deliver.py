@@ -25,14 +25,20 @@ def deliver_whole(whole: Whole, reply: Reply, headers: HeaderList, passage: Pass
 async def deliver_live(live: Live, reply: Reply, headers: HeaderList, passage: Passage, clock: Clock) -> None:
     """Frames as they come, to the proper end. Closes `live` in every case.
 
+    Heartbeats may have started the answer: then its status, its headers and the stream's opening have gone out, and
+    what else has become known for its headers is lost to them.
+
     What is known of the answer is in the passage also when it ends badly, and everything that came before the fault
     has gone out. Raises: GatewayError, CallerTooSlow.
     """
     try:
         data = await live.next()
         passage.first_byte = clock.monotonic()
-        passage.status = live.status
-        reply.start(live.status, [*live.headers, *headers])
+        if reply.is_started:
+            data = _after_opening(data, passage)
+        else:
+            passage.status = live.status
+            reply.start(live.status, [*live.headers, *headers])
         while data:
             passage.response_bytes += len(data)
             await reply.write(data)
@@ -42,13 +48,19 @@ async def deliver_live(live: Live, reply: Reply, headers: HeaderList, passage: P
         await live.finish()
     except Exception:
         if live.salvage and reply.is_started:
-            passage.response_bytes += len(live.salvage)
-            await reply.write(live.salvage)
+            salvage = _after_opening(live.salvage, passage)
+            passage.response_bytes += len(salvage)
+            await reply.write(salvage)
         raise
     finally:
         live.close()
         passage.usage = live.reading.usage
         passage.finish_reason = live.reading.finish_reason
+
+
+def _after_opening(data: bytes, passage: Passage) -> bytes:
+    """The next bytes of an answer that has started: before the first of them, heartbeats have sent the opening."""
+    return data if passage.response_bytes else data.removeprefix(passage.stream_kind.opening)
 
 
 def deliver_ours(body: bytes, reply: Reply, headers: HeaderList, passage: Passage, clock: Clock) -> None:
@@ -63,25 +75,39 @@ _REQUEST_IDS: Final = {"anthropic_messages": b"request-id", "bedrock_converse": 
 """Where the SDKs of some dialects look for the request's id, beside `x-request-id`."""
 
 
+UNBUFFERED: Final = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+"""What keeps what lies between from holding a stream back."""
+
+
+def early_headers(passage: Passage) -> HeaderList:
+    """Headers of a stream that starts with a heartbeat, before any upstream has answered: which one will, in how many
+    attempts and what it cannot be told is not known yet, and therefore not said."""
+    return [(b"content-type", passage.stream_kind.content_type), *_known_headers(passage), *UNBUFFERED]
+
+
 def answer_headers(passage: Passage, clock: Clock) -> HeaderList:
     """What every answer tells about its way through the house."""
+    overhead_ms = (clock.monotonic() - passage.accepted - passage.upstream_s) * 1000
+    headers = _known_headers(passage)
+    headers.append((b"x-tollhouse-overhead-ms", b"%.3f" % overhead_ms))
+    if passage.attempts:
+        deployment = passage.attempts[-1].candidate.deployment
+        headers.append((b"x-tollhouse-deployment", deployment.id.encode()))
+        headers.append((b"x-tollhouse-attempts", b"%d" % len(passage.attempts)))
+    return headers
+
+
+def _known_headers(passage: Passage) -> HeaderList:
+    """What is known of a call from the moment its way is planned."""
     headers = [
         (b"x-request-id", passage.id.encode()),
         (b"x-tollhouse-config", passage.config.encode()),
-        (
-            b"x-tollhouse-overhead-ms",
-            b"%.3f" % ((clock.monotonic() - passage.accepted - passage.upstream_s) * 1000),
-        ),
     ]
     name = _REQUEST_IDS.get(passage.dialect)
     if name is not None:
         headers.append((name, passage.id.encode()))
     if passage.route is not None:
         headers.append((b"x-tollhouse-route", passage.route.encode()))
-    if passage.attempts:
-        deployment = passage.attempts[-1].candidate.deployment
-        headers.append((b"x-tollhouse-deployment", deployment.id.encode()))
-        headers.append((b"x-tollhouse-attempts", b"%d" % len(passage.attempts)))
     return headers
 
 

@@ -14,7 +14,8 @@ import msgspec
 
 from tollhouse.core.errors import GatewayError, error_document
 from tollhouse.ports.reply import CallerTooSlow
-from tollhouse.surface.http.connection import Connection
+from tollhouse.surface.http.bodies import BodyRoom
+from tollhouse.surface.http.connection import Connection, Welcome
 from tollhouse.surface.http.limits import Limits
 from tollhouse.surface.http.response import Response
 from tollhouse.surface.http.wire_request import WireRequest
@@ -49,11 +50,15 @@ class FakeDoor:
         self.connections: set[Connection] = set()
         self.seen: list[Seen] = []
         self.refused: list[GatewayError] = []
+        self.room = BodyRoom(limits.buffered_bytes)
         self._serve = serve
 
-    def opened(self, connection: Connection) -> bool:
+    def opened(self, connection: Connection) -> Welcome:
         self.connections.add(connection)
-        return len(self.connections) <= self.limits.connections
+        beyond = len(self.connections) - self.limits.connections
+        if beyond <= 0:
+            return Welcome.SERVED
+        return Welcome.REFUSED if beyond <= self.limits.refused_connections else Welcome.TURNED_AWAY
 
     def closed(self, connection: Connection) -> None:
         self.connections.remove(connection)
@@ -122,7 +127,7 @@ class Front:
         for caller in self._callers:
             caller.leave()
         for connection in list(self.door.connections):
-            connection.cut()
+            connection.drop()
         await self.until_empty()
 
 
@@ -154,6 +159,7 @@ async def front(limits: Limits | None = None, serve: Serve | None = None) -> Asy
             await sweeper
     assert asyncio.all_tasks() == tasks_before
     assert defects == []
+    assert door.room.held_bytes == 0, "a body was not let go"
 
 
 class Answer(msgspec.Struct):
@@ -193,9 +199,9 @@ class Caller:
             return False
         return True
 
-    async def _more(self) -> bytes:
+    async def _more(self, at_most: int = 65_536) -> bytes:
         async with asyncio.timeout(PATIENCE_S):
-            got = await self._loop.sock_recv(self._own, 65_536)
+            got = await self._loop.sock_recv(self._own, at_most)
         self._got += got
         return got
 
@@ -262,9 +268,9 @@ class Caller:
                 await self._more()
         return self._got == b""
 
-    async def some(self) -> bytes:
-        """What comes next, in one piece."""
-        await self._more()
+    async def some(self, at_most: int = 65_536) -> bytes:
+        """What comes next, in one piece; nothing once the other side has closed."""
+        await self._more(at_most)
         taken, self._got = self._got, b""
         return taken
 

@@ -25,7 +25,7 @@ from tollhouse.stages.translate import find_way
 from tollhouse.surface.http.limits import Limits
 from tollhouse.surface.http.server import HttpServer
 from tollhouse.testing import FakeClock
-from workbench import workbench
+from workbench import rooms, turnstile, workbench
 
 CONFIG = """
 version: 1
@@ -73,7 +73,8 @@ def house(book: Book, *, with_keys: bool = True) -> House:
         workbench=workbench(plugins.dialects, clock),
         models=ModelBook(snapshot, plugins.dialects, find_way),
         keyring=keyring,
-        dispatcher=Dispatcher(cast("Any", None), book, clock, {}),
+        dispatcher=Dispatcher(cast("Any", None), book, clock, {}, turnstile(clock)),
+        **rooms(snapshot, clock),
         accountant=Accountant(book, [], clock),
         clock=clock,
         report=report,

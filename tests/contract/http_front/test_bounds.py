@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import tracemalloc
 
@@ -471,5 +472,111 @@ def test_caller_that_takes_a_little_now_and_then_is_waited_for(run: Run, request
             caller = await here.call(receive_buffer_bytes=65_536)
             await caller.say(request_bytes)
             assert await read_slowly(caller) >= 8 << 20
+
+    run(check())
+
+
+def test_caller_that_takes_only_a_trickle_is_cut(run: Run) -> None:
+    """A few bytes now and then would hold an upstream for ever."""
+
+    async def serve(request: WireRequest, reply: Response) -> None:
+        reply.start(200, [])
+        while True:
+            await reply.write(b"x" * 4_096)
+
+    async def check() -> None:
+        async with front(Limits(write_s=0.5), serve) as here:
+            caller = await here.call(receive_buffer_bytes=4_096)
+            await caller.say(GET)
+            taken = 0
+            with contextlib.suppress(ConnectionError, AssertionError):
+                while here.door.connections:
+                    taken += len(await caller.some(at_most=50))
+                    await asyncio.sleep(0.02)
+            await here.until_empty()
+            assert here.door.seen[0].end == "too slow"
+            assert taken < 65_536
+
+    run(check())
+
+
+# -- bodies and connections of all callers together
+
+
+def test_bodies_that_find_no_room_are_refused_unread_and_the_others_are_served(run: Run) -> None:
+    may_answer = asyncio.Event()
+
+    async def serve(request: WireRequest, reply: Response) -> None:
+        body = await request.body()
+        await may_answer.wait()
+        reply.send(200, [], b"%d" % len(body))
+
+    async def check() -> None:
+        async with front(Limits(body_bytes=100_000, buffered_bytes=250_000), serve) as here:
+            callers = [await here.call() for _ in range(3)]
+            for caller in callers[:2]:
+                await caller.say(post(b"x" * 100_000))
+            await here.until(lambda: here.door.room.held_bytes == 200_000)
+            await callers[2].say(post(b"x" * 100_000)[:200])
+            answer = await callers[2].answer()
+            assert (answer.status, answer.error["code"]) == (503, "overloaded")
+            assert answer.headers["connection"] == "close"
+            may_answer.set()
+            for caller in callers[:2]:
+                assert (await caller.answer()).body == b"100000"
+            await here.until(lambda: here.door.room.held_bytes == 0)
+            another = await here.call()
+            await another.say(post(b"x" * 100_000))
+            assert (await another.answer()).status == 200
+
+    run(check())
+
+
+def test_chunked_body_is_refused_as_soon_as_it_finds_no_room(run: Run) -> None:
+    async def check() -> None:
+        async with front(Limits(buffered_bytes=150_000)) as here:
+            caller = await here.call()
+            await caller.say(CHUNKED_HEAD)
+            piece = b"%x\r\n%b\r\n" % (50_000, b"x" * 50_000)
+            for _ in range(4):
+                await caller.try_to_say(piece)
+            answer = await caller.answer()
+            assert (answer.status, answer.error["code"]) == (503, "overloaded")
+            assert here.door.room.held_bytes == 0
+
+    run(check())
+
+
+@pytest.mark.parametrize("way", ["leave", "break_off"])
+def test_body_whose_caller_leaves_gives_its_room_back(run: Run, way: str) -> None:
+    async def check() -> None:
+        async with front() as here:
+            caller = await here.call()
+            await caller.say(post(b"x" * 100_000)[:-1])
+            await here.until(lambda: here.door.room.held_bytes == 100_000)
+            getattr(caller, way)()
+            await here.until(lambda: here.door.room.held_bytes == 0)
+            await here.until_empty()
+
+    run(check())
+
+
+def test_connection_beyond_those_that_are_being_told_is_told_in_passing(run: Run) -> None:
+    async def check() -> None:
+        async with front(Limits(connections=1, refused_connections=1)) as here:
+            callers = []
+            for count in (1, 2):
+                callers.append(await here.call())
+                await here.until(lambda count=count: len(here.door.connections) == count)
+            for _ in range(3):
+                turned_away = await here.call()
+                await turned_away.say(post(b"hello"))
+                answer = await turned_away.answer()
+                assert (answer.status, answer.headers["connection"]) == (503, "close")
+                assert await turned_away.is_closed()
+                await here.until(lambda: len(here.door.connections) == 2)
+            assert (await callers[1].answer()).status == 503
+            await callers[0].say(GET)
+            assert (await callers[0].answer()).status == 200
 
     run(check())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from contract.http_front.front import DATE, GET, Run, chunked, front, get, post
 from tollhouse.ports.request import Request
+from tollhouse.surface.http.bodies import BodyRoom
 from tollhouse.surface.http.limits import Limits
 from tollhouse.surface.http.response import Response
 from tollhouse.surface.http.wire_request import WireRequest
@@ -497,6 +498,7 @@ def test_request_satisfies_the_port() -> None:
         headers={},
         peer="",
         body_bytes=1,
+        room=BodyRoom(1 << 20),
         ask=lambda: None,
     )
     request.complete()

@@ -8,6 +8,7 @@ import pytest
 
 from contract.http_front.front import Answer, Run, get, post
 from contract.http_front.house import KEY, Book, calling, server_of, serving
+from tollhouse.surface.http.bodies import BodyRoom
 from tollhouse.surface.http.doors import DOORS, OPEN_DOORS, PREFIXES
 from tollhouse.surface.http.server import is_from_here
 from tollhouse.surface.http.wire_request import WireRequest
@@ -123,6 +124,7 @@ def test_metrics_are_for_loopback_addresses(peer: str, is_here: bool) -> None:
         headers={},
         peer=peer,
         body_bytes=1,
+        room=BodyRoom(1 << 20),
         ask=lambda: None,
     )
     assert is_from_here(request) is is_here

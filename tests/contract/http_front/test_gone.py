@@ -153,7 +153,7 @@ def test_exchange_that_has_not_begun_never_begins_when_its_caller_leaves(run: Ru
             connection = next(iter(here.door.connections))
             connection.data_received(GET)
             connection.eof_received()
-            connection.cut()
+            connection.drop()
             await here.until_empty()
             assert here.door.seen == []
             caller.leave()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import time
 
 import pytest
 
@@ -131,6 +133,65 @@ def test_exchange_beyond_the_time_to_drain_is_cut_and_settled(run: Run) -> None:
     run(check())
 
 
+def test_exchange_that_is_cut_may_tell_its_caller_so(run: Run) -> None:
+    class Polite(Slow):
+        async def serve(self, request: WireRequest, reply: Response) -> None:
+            try:
+                await super().serve(request, reply)
+            except asyncio.CancelledError:
+                assert not reply.is_gone
+                if reply.is_started:
+                    reply.end(b"last words")
+                else:
+                    reply.send(503, [], b"last words")
+                raise
+
+    async def check() -> None:
+        server = Polite()
+        async with serving(server) as port, calling(port) as caller, calling(port) as streaming:
+            await caller.say(GET + GET)
+            await streaming.say(get("/stream"))
+            await server.until_inside(2)
+            stopping = asyncio.create_task(server.stop(0.05))
+            answer = await caller.answer()
+            assert (answer.status, answer.headers["connection"], answer.body) == (503, "close", b"last words")
+            assert (await streaming.answer()).body == b"begun last words"
+            for one in (caller, streaming):
+                assert await one.rest() == b""
+                one.leave()
+            await stopping
+            assert server.connection_count == 0
+
+    run(check())
+
+
+def test_slow_reader_does_not_keep_the_house_from_closing(run: Run) -> None:
+    class Generous(Slow):
+        async def serve(self, request: WireRequest, reply: Response) -> None:
+            try:
+                reply.start(200, [])
+                while True:
+                    await reply.write(b"x" * 65_536)
+            except asyncio.CancelledError:
+                reply.end(b"nobody reads this")
+                self.ends.append("cut")
+                raise
+
+    async def check() -> None:
+        server = Generous()
+        async with serving(server) as port, calling(port) as taking_nothing, calling(port) as silent:
+            for one in (taking_nothing, silent):
+                await one.say(GET + GET + b"GET /half")
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            await server.stop(0.05)
+            assert time.monotonic() - began < 5
+            assert server.ends == ["cut", "cut"]
+            assert server.connection_count == 0
+
+    run(check())
+
+
 def test_nobody_new_comes_in_while_the_house_closes(run: Run) -> None:
     async def check() -> None:
         server = Slow()
@@ -145,6 +206,31 @@ def test_nobody_new_comes_in_while_the_house_closes(run: Run) -> None:
             assert (await caller.answer()).status == 200
             caller.leave()
             await stopping
+
+    run(check())
+
+
+def test_new_callers_are_refused_although_the_keeper_still_holds_the_socket(run: Run) -> None:
+    """In its queue they would wait for nobody."""
+
+    async def check() -> None:
+        server = Slow()
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        with listener.dup() as keepers:
+            await server.start(listener)
+            port = keepers.getsockname()[1]
+            async with calling(port) as caller:
+                await caller.say(GET)
+                await server.until_inside(1)
+                stopping = asyncio.create_task(server.stop(60.0))
+                await asyncio.sleep(0.01)
+                with pytest.raises(ConnectionRefusedError):
+                    await calling(port).__aenter__()
+                server.may_answer.set()
+                assert (await caller.answer()).status == 200
+                caller.leave()
+                await stopping
 
     run(check())
 

@@ -68,12 +68,14 @@ exchanges = st.builds(
     response_bytes=counts,
     config=texts,
     dropped=st.lists(texts, max_size=3).map(tuple),
+    mirrors=maybe_texts,
+    replays=maybe_texts,
 )
 
 
 def test_the_strategies_fill_every_field() -> None:
     """A field that is added to the records must be added above, or nothing would prove that it is kept."""
-    assert len(ExchangeRecord.__struct_fields__) == 25
+    assert len(ExchangeRecord.__struct_fields__) == 27
     assert len(AttemptRecord.__struct_fields__) == 10
     assert len(Caller.__struct_fields__) == 4
 

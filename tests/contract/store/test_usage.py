@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract.store.samples import AT, DAY_S, attempt, batch, opened, settled
+from contract.store.samples import AT, DAY_S, attempt, batch, exchange_id, opened, settled
 from tollhouse.core.exchange import Caller, ExchangeRecord, Outcome
 from tollhouse.core.usage import Usage
 from tollhouse.ports.store import Store, UsageRow
@@ -87,6 +87,23 @@ def test_groups_come_by_name_with_the_largest_first(
             opened(4, at=AT + DAY_S, caller=Caller(), route=None, outcome=Outcome.DENIED),
         )
     )
+    assert [(row.group, row.requests) for row in store.usage(by)] == groups
+
+
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [
+        ("key", [("ci", 2)]),
+        ("team", [("search", 2)]),
+        ("route", [("gpt", 2), ("next", 1)]),
+        ("provider", [("up", 3)]),
+        ("day", [("2025-10-09", 3)]),
+    ],
+)
+def test_copies_are_summed_where_they_were_spent_and_with_no_caller(
+    store: Store, by: str, groups: list[tuple[str, int]]
+) -> None:
+    store.apply(batch(settled(1), settled(2), settled(3, route="next", mirrors=exchange_id(2))))
     assert [(row.group, row.requests) for row in store.usage(by)] == groups
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tollhouse.cli.commands.requests import shown, shown_usage
+import pytest
+from msgspec.structs import replace
+
+from tollhouse.cli.commands.requests import _cells, shown, shown_usage
 from tollhouse.core.exchange import ExchangeRecord
 from tollhouse.core.operation import Operation
 from tollhouse.core.usage import Usage
@@ -23,3 +26,14 @@ def test_what_was_dropped_is_a_list_of_the_callers_words() -> None:
     assert shown(EXCHANGE)["dropped"] == []
     told = ExchangeRecord(id="req_1", at=1.0, operation=Operation.CHAT, dropped=("seed", "tools[].strict"))
     assert shown(told)["dropped"] == ["seed", "tools[].strict"]
+
+
+@pytest.mark.parametrize(
+    ("marks", "route"),
+    [({}, "gpt"), ({"mirrors": "req_0"}, "gpt (copy)"), ({"replays": "req_0"}, "gpt (repeat)")],
+)
+def test_copies_and_repeats_are_told_from_calls_of_their_own(marks: dict[str, str], route: str) -> None:
+    exchange = replace(EXCHANGE, route="gpt", **marks)
+    row = shown(exchange)
+    assert (row["mirrors"], row["replays"]) == (marks.get("mirrors"), marks.get("replays"))
+    assert route in _cells(exchange)

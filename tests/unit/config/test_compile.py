@@ -13,7 +13,7 @@ from tollhouse.config.load import load
 from tollhouse.config.snapshot import Snapshot
 from tollhouse.core.operation import Operation
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem, Severity
-from tollhouse.core.routing import Deployment, Price, Replay, Strategy
+from tollhouse.core.routing import Breaker, Deployment, Mirror, OnDisconnect, Price, Queue, Replay, Strategy
 from tollhouse.ports.provider import Endpoint, Provider
 from tollhouse.ports.transport import Egress, Origin
 
@@ -37,6 +37,16 @@ OTHER_HASH = HASH[::-1]
 TWICE = """
 providers: {m: {kind: mock}}
 routes: {r: {deployments: [{provider: m, model: a}, {provider: m, model: b}, {provider: m, model: a}]}}
+"""
+
+
+MIRRORED = """
+providers: {{m: {{kind: mock}}}}
+routes:
+  r: {{deployments: [{{provider: m, model: m}}], mirror: {{route: {route}, share: 0.1}}}}
+  chained: {{deployments: [{{provider: m, model: m}}], mirror: {{route: end, share: 1}}}}
+  end: {{deployments: [{{provider: m, model: m}}]}}
+  s/*: {{deployments: [{{provider: m, model: '*'}}]}}
 """
 
 
@@ -214,6 +224,27 @@ def test_unknown_kind_lists_the_known_when_none_is_near() -> None:
             "own paths",
         ),
         (
+            "providers: {m: {kind: mock, breaker: {open_s: 5, longest_open_s: 4.5}}}",
+            "providers.m.breaker.longest_open_s",
+            "4.5 is less than `open_s`, which is 5.",
+        ),
+        (
+            "providers: {m: {kind: mock, breaker: {open_s: 9}}}",
+            "providers.m.breaker.longest_open_s",
+            "8 is less than `open_s`, which is 9.",
+        ),
+        (
+            "providers: {m: {kind: mock}}\nroutes: {r: {deployments: [{provider: m, model: a, weight: 0}]}}",
+            "routes.r.deployments",
+            "All weights are 0.",
+        ),
+        (MIRRORED.format(route="r"), "routes.r.mirror.route", "cannot be copied to itself"),
+        (MIRRORED.format(route="s/*"), "routes.r.mirror.route", "star stands for is not known"),
+        (MIRRORED.format(route="'*'"), "routes.r.mirror.route", "star stands for is not known"),
+        (MIRRORED.format(route="x"), "routes.r.mirror.route", "no route named 'x'"),
+        (MIRRORED.format(route="s/m"), "routes.r.mirror.route", "no route named 's/m'"),
+        (MIRRORED.format(route="chained"), "routes.r.mirror.route", "Copies are not copied again"),
+        (
             f"keys: [{{name: a, sha256: {HASH}}}, {{name: a, sha256: {OTHER_HASH}}}]",
             "keys[1].name",
             "keys[0] has the same name",
@@ -229,6 +260,47 @@ def test_what_cannot_work_is_an_error_with_its_path(text: str, path: str, word: 
     ((found, message),) = errors(text)
     assert found == path
     assert word in message
+
+
+def test_what_happens_under_load_and_after_is_compiled() -> None:
+    route = compiled(
+        """
+providers: {m: {kind: mock, breaker: {consecutive_failures: 2, open_s: 3, longest_open_s: 3}}}
+routes:
+  r:
+    deployments: [{provider: m, model: m, max_concurrency: 7}]
+    retry: {longest_wait_s: 0}
+    heartbeat_after_s: 0
+    on_disconnect: drain
+    queue: {length: 0, age_s: 0}
+    mirror: {route: s, share: 0.25}
+  s: {deployments: [{provider: m, model: m}]}
+"""
+    ).routes["r"]
+    assert route.deployments[0].max_concurrency == 7
+    assert route.retry.longest_wait_s == 0.0
+    assert route.heartbeat_after_s == 0.0
+    assert route.on_disconnect is OnDisconnect.DRAIN
+    assert route.queue == Queue(length=0, age_s=0.0)
+    assert route.mirror == Mirror(route="s", share=0.25, max_concurrency=4)
+
+
+def test_working_queue_breaker_and_mirror_have_no_warnings() -> None:
+    text = MIRRORED.format(route="end").replace("kind: mock", "kind: mock, breaker: {open_s: 8}")
+    snapshot = compiled(text + "server: {heartbeat_after_s: 2}")
+    assert snapshot.warnings == ()
+    assert snapshot.providers["m"].breaker == Breaker(open_s=8.0)
+    assert snapshot.routes["r"].heartbeat_after_s == 2.0
+
+
+def test_hints_are_left_out_where_so_much_is_wrong_that_nobody_sees_them() -> None:
+    routes = "".join(
+        f"  r{number}: {{deployments: [{{provider: m, model: m}}], fallbacks: [x]}}\n"
+        for number in range(300)
+    )
+    found = problems(f"providers: {{m: {{kind: mock}}}}\nroutes:\n{routes}")
+    assert all(each.hint for each in found[:MOST_PROBLEMS])
+    assert "200 more" in found[-1].message
 
 
 def test_all_problems_are_told_at_once() -> None:

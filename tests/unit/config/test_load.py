@@ -13,9 +13,9 @@ from tollhouse.config.findings import MOST_PROBLEMS
 from tollhouse.config.load import load, locate
 from tollhouse.config.schema import EXAMPLE
 from tollhouse.config.snapshot import hash_of
-from tollhouse.config.tree import Config, references
+from tollhouse.config.tree import Config, Fallbacks, references
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem
-from tollhouse.core.routing import Replay, Strategy
+from tollhouse.core.routing import OnDisconnect, Replay, Strategy
 
 HASH = "5d0c3c1f2c7b8f0e6a1d4b9e8f7a6c5b4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a"
 
@@ -33,13 +33,27 @@ TREE: dict[str, Any] = {
             "dialects": ["openai_chat"],
             "proxy": "http://proxy.internal:3128",
             "ca_file": "ca.pem",
+            "breaker": {"consecutive_failures": 5, "failure_percent": 50, "window_s": 30},
         }
     },
     "routes": {
         "gpt-4.1": {
-            "deployments": [{"provider": "openai", "model": "gpt-4.1-2025-04-14", "weight": 3}],
+            "deployments": [
+                {
+                    "provider": "openai",
+                    "model": "gpt-4.1-2025-04-14",
+                    "weight": 3,
+                    "credential": "env:SECOND_KEY",
+                }
+            ],
             "strategy": "weighted",
+            "fallbacks": {"outage": ["openai/gpt-4o"], "context_overflow": ["openai/gpt-5"]},
             "retry": {"max_attempts": 3, "replay": "never"},
+            "longest_timeouts": {"total_s": 900},
+            "heartbeat_after_s": 5,
+            "on_disconnect": "drain",
+            "queue": {"length": 0, "age_s": 1},
+            "mirror": {"route": "openai/gpt-4o", "share": 0.5, "max_concurrency": 2},
             "timeouts": {"connect_s": 3, "tls_s": 5, "first_header_s": 60, "idle_s": 60, "total_s": 600},
         },
         "openai/*": {"deployments": [{"provider": "openai", "model": "*"}]},
@@ -101,13 +115,95 @@ def test_tree_is_read_as_written() -> None:
     assert route.deployments[0].weight == 3
     assert config.providers["openai"].dialects == ("openai_chat",)
     assert config.keys[0].team == "search"
-    assert references(config) == [("providers.openai.credential", "env:OPENAI_API_KEY")]
+    assert route.on_disconnect is OnDisconnect.DRAIN
+    assert (route.queue.length, route.queue.age_s) == (0, 1.0)
+    assert (route.longest_timeouts.total_s, route.longest_timeouts.idle_s) == (900.0, None)
+    assert references(config) == [
+        ("providers.openai.credential", "env:OPENAI_API_KEY"),
+        ("routes.gpt-4.1.deployments[0].credential", "env:SECOND_KEY"),
+    ]
 
 
 def test_example_is_valid_and_has_every_key() -> None:
     config = load(EXAMPLE)
     assert config.providers["openai-eu"].ca_file == "proxy-ca.pem"
     assert config.keys[0].name == "ci"
+
+
+ROUTE = "version: 1\nroutes: {a: {deployments: [{provider: p, model: m}], fallbacks: %s}}"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("[b, c]", ("b", "c")),
+        ("[]", ()),
+        ("{}", Fallbacks()),
+        ("{outage: [b], content_filter: [c]}", Fallbacks(outage=("b",), content_filter=("c",))),
+    ],
+)
+def test_fallbacks_are_a_list_or_lists_by_cause(written: str, meant: object) -> None:
+    assert load(ROUTE % written).routes["a"].fallbacks == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "word"),
+    [
+        ("b", "routes.a.fallbacks", "Expected a list or keys with values, found text"),
+        ("5", "routes.a.fallbacks", "Expected a list or keys with values, found a number"),
+        ("", "routes.a.fallbacks", "Expected a list or keys with values, found nothing"),
+        ("null", "routes.a.fallbacks", "Expected a list or keys with values, found nothing"),
+        ("[b, [c]]", "routes.a.fallbacks[1]", "found a list"),
+        ("[b, ~]", "routes.a.fallbacks[1]", "Expected a name"),
+        ("{outage: b}", "routes.a.fallbacks.outage", "Expected a list, found text"),
+        ("{outage: [b c]}", "routes.a.fallbacks.outage[0]", "Expected a name"),
+        ("{outages: [b]}", "routes.a.fallbacks.outages", "no key"),
+        (
+            f"[{', '.join(f'r{n}' for n in range(21))}]",
+            "routes.a.fallbacks",
+            "Expected at most 20 here, found 21",
+        ),
+    ],
+)
+def test_mistake_in_fallbacks_is_told_with_its_exact_path(written: str, path: str, word: str) -> None:
+    found = problem(ROUTE % written)
+    assert found.path == path
+    assert word in found.message
+    assert found.line == 2
+
+
+PROVIDER = "version: 1\nproviders: {a: {kind: openai, credential: %s}}"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("env:A", "env:A"),
+        ("[env:A]", ("env:A",)),
+        ("[env:A, file:b]", ("env:A", "file:b")),
+        ("", None),
+    ],
+)
+def test_credential_is_one_reference_or_a_list_of_them(written: str, meant: object) -> None:
+    assert load(PROVIDER % written).providers["a"].credential == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "word"),
+    [
+        ("[]", "providers.a.credential", "Expected at least 1 here, found 0"),
+        ("[env:A, sk-abc]", "providers.a.credential[1]", "Expected a reference to a secret"),
+        ("[env:A, ~]", "providers.a.credential[1]", "Expected a reference to a secret"),
+        ("[[env:A]]", "providers.a.credential[0]", "Expected a reference to a secret"),
+        ("{env: A}", "providers.a.credential", "Expected a reference to a secret"),
+    ],
+)
+def test_mistake_in_a_list_of_credentials_is_told_with_its_exact_path(
+    written: str, path: str, word: str
+) -> None:
+    found = problem(PROVIDER % written)
+    assert (found.path, found.hint[:8]) == (path, "Write en" if "reference" in word else "")
+    assert word in found.message
 
 
 def test_key_left_empty_means_none_where_none_is_a_default() -> None:
@@ -202,10 +298,25 @@ def test_unknown_key_names_the_nearest(text: str, path: str, hint: str) -> None:
         (("providers", "openai", "proxy"), "https://p:1", "plain HTTP"),
         (("routes", "gpt-4.1", "deployments"), {}, "Expected a list, found keys with values"),
         (("routes", "gpt-4.1", "deployments"), [], "Expected at least 1"),
-        (("routes", "gpt-4.1", "deployments", 0, "weight"), 0, "Expected at least 1"),
+        (("routes", "gpt-4.1", "deployments", 0, "weight"), -1, "Expected at least 0"),
+        (("routes", "gpt-4.1", "deployments", 0, "max_concurrency"), 0, "Expected at least 1"),
+        (("routes", "gpt-4.1", "deployments", 0, "credential"), "sk-abc", "Expected a reference to a secret"),
         (("routes", "gpt-4.1", "deployments", 0, "model"), "gpt-*", "or `*` alone"),
         (("routes", "gpt-4.1", "deployments", 0, "model"), {"a": 1}, "found keys with values"),
         (("routes", "gpt-4.1", "retry", "replay"), "always", "until_headers"),
+        (("routes", "gpt-4.1", "retry", "longest_wait_s"), 601, "Expected at most 600"),
+        (("routes", "gpt-4.1", "on_disconnect"), "drian", "Expected cancel or drain"),
+        (("routes", "gpt-4.1", "strategy"), "sticki", "Expected ordered or weighted or least_busy"),
+        (("routes", "gpt-4.1", "heartbeat_after_s"), -1, "Expected at least 0"),
+        (("routes", "gpt-4.1", "longest_timeouts", "idle_s"), "long", 'found the text "long"'),
+        (("routes", "gpt-4.1", "queue", "length"), -1, "Expected at least 0, found -1"),
+        (("routes", "gpt-4.1", "queue", "age_s"), 601, "Expected at most 600"),
+        (("routes", "gpt-4.1", "mirror", "share"), 0, "Expected more than 0"),
+        (("routes", "gpt-4.1", "mirror", "share"), 1.5, "Expected at most 1"),
+        (("routes", "gpt-4.1", "mirror", "route"), "a b", "Expected a name"),
+        (("providers", "openai", "breaker", "failure_percent"), 0, "Expected more than 0"),
+        (("providers", "openai", "breaker", "window_s"), 0.5, "Expected at least 1"),
+        (("providers", "openai", "breaker", "most_ejected_percent"), 101, "Expected at most 100"),
         (("routes", "gpt-4.1", "timeouts", "idle_s"), 0, "Expected more than 0"),
         (("routes", "gpt-4.1", "timeouts", "idle_s"), "60s", 'found the text "60s"'),
         (("routes", "gpt-4.1", "timeouts", "total_s"), 1e9, "Expected at most"),
@@ -280,6 +391,9 @@ SECRET = "sk-proj-DontTellAnybody"
     [
         f"providers: {{a: {{kind: openai, credential: {SECRET}}}}}",
         f"providers: {{a: {{kind: openai, credential: [{SECRET}]}}}}",
+        f"providers: {{a: {{kind: openai, credential: [env:A, {{{SECRET}: x}}]}}}}",
+        f"routes: {{a: {{deployments: [{{provider: p, model: m, credential: {SECRET}}}]}}}}",
+        f"routes: {{a: {{deployments: [{{provider: p, model: m, credential: [{SECRET}]}}]}}}}",
         f"providers: {{a: {{kind: openai, credential: {{key: {SECRET}}}}}}}",
         f"providers: {{a: {{kind: openai, credential: {{{SECRET}: x}}}}}}",
         f"providers: {{a: {{kind: openai, credential:{SECRET}}}}}",
@@ -354,7 +468,9 @@ def leaves(tree: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int,
 
 @given(st.sampled_from(leaves(TREE)), st.sampled_from([["a"], {"a": 1}, "a\nb"]))
 def test_any_leaf_of_a_wrong_type_is_told_with_its_path(path: tuple[str | int, ...], value: object) -> None:
-    assert problem(changed(path, value)).path == dotted(path)
+    is_list_of_references = path == ("providers", "openai", "credential") and isinstance(value, list)
+    place = (*path, 0) if is_list_of_references else path
+    assert problem(changed(path, value)).path == dotted(place)
 
 
 @given(st.sampled_from(leaves(TREE)))

@@ -9,9 +9,16 @@ from typing import Any
 import pytest
 
 from tollhouse.config import schema
+from tollhouse.config.compile import compile as compile_config
 from tollhouse.config.load import load
 from tollhouse.config.tree import Config
+from tollhouse.plugins import load_plugins
 
+LISTED = """
+version: 1
+providers: {p: {kind: mock, credential: [env:A, env:B]}}
+routes: {a: {deployments: [{provider: p, model: m}], fallbacks: [b]}}
+"""
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 SCHEMA: dict[str, Any] = json.loads(schema.json_schema())
 
@@ -46,7 +53,7 @@ def test_schema_refuses_unknown_keys_everywhere() -> None:
     assert {
         name for name, definition in definitions() if definition["additionalProperties"] is not False
     } == set()
-    assert len(list(definitions())) == 12
+    assert len(list(definitions())) == 17
 
 
 def test_every_key_has_a_description() -> None:
@@ -106,12 +113,17 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
                 fits(key, names) and fits(inner, rule["additionalProperties"]) for key, inner in value.items()
             )
         case "array":
-            return isinstance(value, list) and all(fits(inner, rule["items"]) for inner in value)
+            return (
+                isinstance(value, list)
+                and rule.get("minItems", 0) <= len(value) <= rule["maxItems"]
+                and all(fits(inner, rule["items"]) for inner in value)
+            )
         case "string":
             return isinstance(value, str) and re.search(rule.get("pattern", ""), value) is not None
         case "integer" | "number":
-            low = rule.get("minimum", rule.get("exclusiveMinimum"))
-            return isinstance(value, int | float) and low <= value <= rule["maximum"]
+            low, above = rule.get("minimum"), rule.get("exclusiveMinimum")
+            is_number = isinstance(value, int | float) and value <= rule["maximum"]
+            return is_number and (value > above if low is None else value >= low)
         case "boolean":
             return isinstance(value, bool)
     return value is None
@@ -123,7 +135,23 @@ def as_written(config: Config) -> dict[str, Any]:
     return json.loads(msgspec.json.encode(config))
 
 
-@pytest.mark.parametrize("text", [schema.EXAMPLE, "version: 1"])
+def test_value_of_several_forms_is_any_of_them_in_the_schema() -> None:
+    credential = SCHEMA["$defs"]["Provider"]["properties"]["credential"]
+    assert [form["type"] for form in credential["anyOf"]] == ["string", "array", "null"]
+    fallbacks = SCHEMA["$defs"]["Route"]["properties"]["fallbacks"]
+    assert [form.get("type", form.get("$ref")) for form in fallbacks["anyOf"]] == [
+        "array",
+        "#/$defs/Fallbacks",
+    ]
+
+
+def test_example_works_with_the_kinds_of_the_house() -> None:
+    snapshot = compile_config(load(schema.EXAMPLE), load_plugins().providers)
+    assert snapshot.warnings == ()
+    assert [fallback.route.name for fallback in snapshot.routes["gpt-4o"].fallbacks] == ["openai/*", "long"]
+
+
+@pytest.mark.parametrize("text", [schema.EXAMPLE, "version: 1", LISTED])
 def test_what_the_loader_takes_fits_the_schema(text: str) -> None:
     assert fits(as_written(load(text)), SCHEMA)
 
@@ -137,6 +165,15 @@ def test_what_the_loader_takes_fits_the_schema(text: str) -> None:
         {"store": "postgresql://h/db"},
         {"providers": {"a": {"kind": "openai", "credential": "sk-abc"}}},
         {"routes": {"a b": {"deployments": []}}},
+        {"providers": {"a": {"kind": "openai", "credential": ["env:A", "sk-abc"]}}},
+        {"providers": {"a": {"kind": "openai", "credential": []}}},
+        {"routes": {"a": {"deployments": [{"provider": "p", "model": "m"}], "fallbacks": "b"}}},
+        {"routes": {"a": {"deployments": [{"provider": "p", "model": "m"}], "fallbacks": None}}},
+        {
+            "routes": {
+                "a": {"deployments": [{"provider": "p", "model": "m"}], "fallbacks": {"outages": ["b"]}}
+            }
+        },
     ],
 )
 def test_what_the_loader_refuses_does_not_fit_the_schema(change: dict[str, Any]) -> None:
@@ -157,7 +194,10 @@ def test_page_has_every_key_with_type_default_and_description() -> None:
                 rf"^\| `{key}` \| [^|]+ \| [^|]+ \| {re.escape(rule['description'])} \|$", page, re.M
             ), key
     assert schema.EXAMPLE in page
-    for title in ("server", "providers.NAME", "routes.NAME.deployments[]", "routes.NAME.timeouts", "keys[]"):
+    for title in (
+        "server", "providers.NAME", "providers.NAME.breaker", "routes.NAME.deployments[]", "routes.NAME.timeouts",
+        "routes.NAME.longest_timeouts", "routes.NAME.fallbacks", "routes.NAME.queue", "routes.NAME.mirror", "keys[]",
+    ):  # fmt: skip
         assert f"\n## `{title}`\n" in page
 
 
@@ -166,8 +206,14 @@ def test_page_writes_defaults_as_one_would_in_the_file() -> None:
     for row in (
         "| `drain_s` | number, at least 0, at most 3600 | `30` |",
         "| `prometheus` | `true` or `false` | `true` |",
-        "| `strategy` | `ordered` or `weighted` | `ordered` |",
-        "| `credential` | text | none |",
+        "| `on_disconnect` | `cancel` or `drain` | `cancel` |",
+        "`lowest_cost` or `sticky` | `ordered` |",
+        "| `credential` | text, or list of texts | none |",
+        "| `fallbacks` | list of texts, or keys, see below | none |",
+        "| `breaker` | keys, see below | the defaults below |",
+        "| `base_url` | text | none |",
+        "| `share` | number, more than 0, at most 1 | required |",
+        "| `max_concurrency` | whole number, at least 1, at most 1000000 | none |",
         "| `kind` | text | required |",
     ):
         assert row in page

@@ -16,7 +16,7 @@ from tollhouse.core.errors import (
 
 STATUSES = {
     "invalid_request": 400, "unsupported_parameter": 400, "context_length_exceeded": 400, "content_blocked": 400,
-    "unauthenticated": 401,
+    "idempotency_mismatch": 422, "idempotency_answer_gone": 409, "unauthenticated": 401,
     "key_expired": 401, "forbidden": 403, "route_not_found": 404, "upstream_rate_limited": 429, "internal": 500,
     "upstream_unavailable": 502, "upstream_invalid_response": 502, "auth_unavailable": 503, "overloaded": 503,
     "timeout_connect": 504, "timeout_tls": 504, "timeout_first_header": 504, "timeout_first_token": 504,
@@ -75,5 +75,7 @@ def test_source_says_who_failed(blame: Blame, source: str) -> None:
 
 def test_only_what_may_change_is_worth_another_try() -> None:
     assert invalid_request("no").is_retried_in_vain
+    assert error(ErrorKind.IDEMPOTENCY_MISMATCH).is_retried_in_vain
+    assert error(ErrorKind.IDEMPOTENCY_ANSWER_GONE).is_retried_in_vain
     assert not error(ErrorKind.UPSTREAM_RATE_LIMITED).is_retried_in_vain
     assert not error(ErrorKind.UPSTREAM_UNAVAILABLE).is_retried_in_vain

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tollhouse.runtime.control import ControlSocket, ask
+from tollhouse.runtime.control import ControlSocket, NotDone, ask, inquire
 
 
 async def refuse() -> None:
@@ -75,3 +75,36 @@ def test_house_that_closes_answers_those_who_still_wait(tmp_path: Path) -> None:
         return await asked
 
     assert asyncio.run(closing()) is False
+
+
+def inquired(folder: Path, document: bytes | None) -> bytes | None:
+    async def run() -> bytes | None:
+        async def deployments() -> bytes | None:
+            return document
+
+        control = ControlSocket(folder, {"deployments": deployments})
+        await control.start()
+        try:
+            return await asyncio.to_thread(inquire, folder, "deployments")
+        finally:
+            await control.stop()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("document", [b"{}", b'{"lines":\n1}', b"[" + b"1," * 500_000 + b"1]"])
+def test_answer_may_carry_a_document(tmp_path: Path, document: bytes) -> None:
+    assert inquired(tmp_path, document) == document
+
+
+def test_deed_without_a_document_is_answered_by_an_empty_one(tmp_path: Path) -> None:
+    assert inquired(tmp_path, None) == b""
+
+
+def test_document_beyond_the_bound_is_not_sent_in_part(tmp_path: Path) -> None:
+    with pytest.raises(NotDone):
+        inquired(tmp_path, b"1" * (16 * 1024 * 1024 + 1))
+
+
+def test_nobody_is_home_to_be_inquired(tmp_path: Path) -> None:
+    assert inquire(tmp_path, "deployments") is None

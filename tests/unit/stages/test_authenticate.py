@@ -12,7 +12,14 @@ from tollhouse.core.errors import ErrorKind, GatewayError
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.ids import virtual_key_text
 from tollhouse.core.secret import Secret
-from tollhouse.stages.authenticate import Keyring, authenticate, key_digest, pepper_of, presented_key
+from tollhouse.stages.authenticate import (
+    Keyring,
+    authenticate,
+    entries_of,
+    key_digest,
+    pepper_of,
+    presented_key,
+)
 
 PEPPER = pepper_of(Secret("a master key of some length"))
 TEXT = virtual_key_text(bytes(range(32)))
@@ -155,3 +162,27 @@ def test_no_text_but_the_key_itself_is_let_in(text: bytes) -> None:
 
 def test_authorization_wins_over_the_other_headers() -> None:
     assert presented_key({b"authorization": b"Bearer a", b"x-api-key": b"b"}) == b"a"
+
+
+# -- declared keys
+
+
+def test_declared_keys_are_known_until_others_are_declared() -> None:
+    ring = keyring()
+    ring.declare(entries_of([made()]))
+    assert authenticate({b"x-api-key": TEXT.encode()}, ring, NOW).key_id == "key_1"
+    ring.declare({})
+    assert refusal(ring, {b"x-api-key": TEXT.encode()}).kind is ErrorKind.UNAUTHENTICATED
+
+
+def test_key_of_the_store_does_not_vanish_with_a_declared_one_of_the_same_text() -> None:
+    ring = keyring(made())
+    ring.declare(entries_of([made()]))
+    ring.declare({})
+    assert authenticate({b"x-api-key": TEXT.encode()}, ring, NOW).key_id == "key_1"
+
+
+def test_key_that_the_store_has_revoked_is_not_let_in_by_being_declared() -> None:
+    ring = keyring(made(revoked_at=NOW - 1))
+    ring.declare(entries_of([made()]))
+    assert "revoked" in refusal(ring, {b"x-api-key": TEXT.encode()}).message

@@ -1,26 +1,49 @@
-"""What may be tried again: DESIGN rule 5 as a table, and what holds for every failure."""
+"""What may be tried again, where and when: DESIGN rule 5 as a table, fallbacks by cause, and what holds for all."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollhouse.balancing import Refusal, Shut, Verdict
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
-from tollhouse.core.routing import Candidate, Deployment, Plan, Replay, RetryPolicy, Route
+from tollhouse.core.routing import Candidate, Cause, Deployment, Plan, Replay, RetryPolicy, Route, Timeouts
 from tollhouse.ports.transport import Phase
-from tollhouse.stages.dispatch import Failure, Step, next_step
+from tollhouse.stages.dispatch import Failure, Step, first_choice, next_step
+from tollhouse.stages.dispatch.next_step import verdict_of
+
+FALLBACK = {"r": frozenset([Cause.OUTAGE, Cause.RATE_LIMIT])}
 
 
 def plan(
-    candidates: int = 1, *, attempts: int = 3, replay: Replay = Replay.UNTIL_HEADERS, deadline: float = 100.0
+    candidates: int = 1,
+    *fallbacks: Mapping[str, frozenset[Cause]],
+    attempts: int = 3,
+    replay: Replay = Replay.UNTIL_HEADERS,
+    deadline: float = 100.0,
+    longest_wait_s: float = 30.0,
+    timeouts: Timeouts | None = None,
 ) -> Plan:
-    deployments = tuple(Deployment(id=f"p/{i}", provider="p", model=str(i)) for i in range(candidates))
-    route = Route(name="r", deployments=deployments, retry=RetryPolicy(max_attempts=attempts, replay=replay))
+    """A plan over the route `r` with so many deployments, and one more for each fallback, named by what leads to it."""
+    deployments = tuple(
+        Deployment(id=f"p/{i}", provider="p", model=str(i)) for i in range(candidates + len(fallbacks))
+    )
+    retry = RetryPolicy(max_attempts=attempts, replay=replay, longest_wait_s=longest_wait_s)
+    own = [Candidate(deployment=d, model=d.model, route="r") for d in deployments[:candidates]]
+    others = [
+        Candidate(deployment=d, model=d.model, route=f"f{place}", after=after)
+        for place, (d, after) in enumerate(zip(deployments[candidates:], fallbacks, strict=True))
+    ]
     return Plan(
-        route=route,
-        candidates=tuple(Candidate(deployment=d, model=d.model) for d in deployments),
+        route=Route(name="r", deployments=deployments[:candidates], retry=retry),
+        candidates=(*own, *others),
         deadline=deadline,
+        timeouts=timeouts or Timeouts(),
     )
 
 
@@ -34,6 +57,17 @@ def failure(
     return Failure(error=error, phase=phase, status=status)
 
 
+def step_after(plan: Plan, failed: Failure, *tried: int, **more: Any) -> Step | None:
+    return next_step(
+        plan, tried or (0,), failed, **{"shut": {}, "may_repeat": True, "now": 0.0, "draw": 0.5} | more
+    )
+
+
+RATE_LIMITED = failure(ErrorKind.UPSTREAM_RATE_LIMITED, status=429)
+OVERFLOW = failure(ErrorKind.CONTEXT_LENGTH_EXCEEDED, status=400)
+FILTERED = failure(ErrorKind.CONTENT_BLOCKED, status=400)
+
+
 @pytest.mark.parametrize(
     ("failed", "again"),
     [
@@ -44,10 +78,12 @@ def failure(
         (failure(ErrorKind.TIMEOUT_FIRST_HEADER, Phase.SENT), False),
         (failure(ErrorKind.TIMEOUT_TOTAL, Phase.NOT_SENT), False),
         (failure(status=408), True),
-        (failure(ErrorKind.UPSTREAM_RATE_LIMITED, status=429), True),
+        (RATE_LIMITED, True),
+        (failure(ErrorKind.UPSTREAM_RATE_LIMITED, status=413), True),
         (failure(status=500), True),
         (failure(status=529), True),
         (failure(ErrorKind.INVALID_REQUEST, status=400), False),
+        (failure(ErrorKind.CONTEXT_LENGTH_EXCEEDED, status=500), False),
         (failure(status=401), False),
         (failure(ErrorKind.ROUTE_NOT_FOUND, status=404), False),
         (failure(status=409), False),
@@ -55,44 +91,148 @@ def failure(
         (failure(ErrorKind.UPSTREAM_INVALID_RESPONSE), False),
         (failure(ErrorKind.TIMEOUT_FIRST_TOKEN), False),
         (failure(ErrorKind.TIMEOUT_IDLE), False),
+        (OVERFLOW, False),
+        (FILTERED, False),
+        (failure(ErrorKind.INTERNAL, Phase.NOT_SENT), False),
     ],
     ids=lambda value: (
         f"{value.error.kind}-{value.phase}-{value.status}" if isinstance(value, Failure) else str(value)
     ),
 )
 def test_single_deployment_is_called_again_only_for_what_the_rule_names(failed: Failure, again: bool) -> None:
-    assert (next_step(plan(), 1, 0, failed, now=0, draw=0.5) is not None) == again
+    assert (step_after(plan(), failed) is not None) == again
 
 
-def test_uncertain_call_is_not_replayed_where_the_operator_says_never() -> None:
-    assert next_step(plan(replay=Replay.NEVER), 1, 0, failure(phase=Phase.SENT), now=0, draw=0) is None
-    assert (
-        next_step(plan(replay=Replay.NEVER), 1, 0, failure(phase=Phase.NOT_SENT), now=0, draw=0) is not None
-    )
+def test_uncertain_call_is_replayed_nowhere_where_the_operator_says_never() -> None:
+    for phase, may in ((Phase.SENT, False), (Phase.NOT_SENT, True)):
+        assert (step_after(plan(2, replay=Replay.NEVER), failure(phase=phase)) is not None) == may
+        assert (step_after(plan(1, FALLBACK, replay=Replay.NEVER), failure(phase=phase)) is not None) == may
 
 
-def test_bad_answer_before_content_moves_on_to_another_candidate_only() -> None:
-    bad = failure(ErrorKind.UPSTREAM_INVALID_RESPONSE)
-    assert next_step(plan(2), 1, 0, bad, now=0, draw=0) == Step(1, 0.0)
-    assert next_step(plan(1), 1, 0, bad, now=0, draw=0) is None
+@pytest.mark.parametrize(
+    "failed",
+    [
+        failure(ErrorKind.UPSTREAM_INVALID_RESPONSE),
+        failure(ErrorKind.TIMEOUT_FIRST_TOKEN),
+        failure(ErrorKind.TIMEOUT_FIRST_HEADER, Phase.SENT),
+    ],
+)
+def test_bad_answer_before_content_moves_on_to_another_candidate_only(failed: Failure) -> None:
+    assert step_after(plan(2), failed) == Step(1, 0.0)
+    assert step_after(plan(1, FALLBACK), failed) == Step(1, 0.0)
+    assert step_after(plan(1), failed) is None
 
 
 def test_other_candidate_is_called_without_waiting_and_the_first_again_with() -> None:
     refused = failure(phase=Phase.NOT_SENT)
-    assert next_step(plan(2), 1, 0, refused, now=0, draw=0.9) == Step(1, 0.0)
-    back = next_step(plan(2), 2, 1, refused, now=0, draw=0.9)
+    assert step_after(plan(2), refused) == Step(1, 0.0)
+    back = step_after(plan(2), refused, 0, 1)
     assert back is not None
     assert (back.index, back.delay_s > 0) == (0, True)
 
 
-def test_retry_after_is_waited_for_when_short_and_told_to_the_caller_when_long() -> None:
-    limited = failure(ErrorKind.UPSTREAM_RATE_LIMITED, status=429, retry_after_s=1)
-    step = next_step(plan(), 1, 0, limited, now=0, draw=0)
-    assert step is not None
-    assert step.delay_s >= 1
-    patient = failure(ErrorKind.UPSTREAM_RATE_LIMITED, status=429, retry_after_s=60)
-    assert next_step(plan(), 1, 0, patient, now=0, draw=0) is None
-    assert next_step(plan(2), 1, 0, patient, now=0, draw=0) == Step(1, 0.0)
+def test_nobody_is_asked_again_whose_budget_of_retries_is_spent() -> None:
+    assert step_after(plan(), failure(status=500), may_repeat=False) is None
+    assert step_after(plan(2), failure(status=500), may_repeat=False) == Step(1, 0.0)
+
+
+def test_retry_after_is_waited_for_within_bounds_and_told_to_the_caller_beyond() -> None:
+    def asks(seconds: float) -> Failure:
+        return failure(ErrorKind.UPSTREAM_RATE_LIMITED, status=429, retry_after_s=seconds)
+
+    def cools(seconds: float) -> dict[int, Refusal]:
+        return {0: Refusal(Shut.COOLING, seconds)}
+
+    step = step_after(plan(), asks(7), shut=cools(7), draw=0)
+    assert step == Step(0, 7.0)
+    assert step_after(plan(), asks(60), shut=cools(60)) is None
+    assert step_after(plan(deadline=5), asks(7), shut=cools(7)) is None
+    assert step_after(plan(2), asks(60), shut=cools(60)) == Step(1, 0.0)
+
+
+def test_deployment_whose_breaker_has_opened_is_not_asked_again() -> None:
+    assert step_after(plan(), failure(status=500), shut={0: Refusal(Shut.OPEN, 1.0)}) is None
+    assert step_after(plan(2), failure(status=500), shut={1: Refusal(Shut.OPEN, 1.0)}) is not None
+
+
+@pytest.mark.parametrize(
+    ("failed", "cause"),
+    [
+        (failure(status=503), Cause.OUTAGE),
+        (failure(phase=Phase.NOT_SENT), Cause.OUTAGE),
+        (failure(ErrorKind.TIMEOUT_FIRST_TOKEN), Cause.OUTAGE),
+        (RATE_LIMITED, Cause.RATE_LIMIT),
+        (OVERFLOW, Cause.CONTEXT_OVERFLOW),
+        (FILTERED, Cause.CONTENT_FILTER),
+    ],
+)
+def test_fallback_is_asked_for_its_causes_and_no_others(failed: Failure, cause: Cause) -> None:
+    for leads in Cause:
+        step = step_after(plan(1, {"r": frozenset([leads])}, attempts=2), failed, may_repeat=False)
+        assert (step == Step(1, 0.0)) == (leads is cause)
+
+
+def test_overflow_is_not_asked_of_the_routes_own_others() -> None:
+    assert step_after(plan(3), OVERFLOW) is None
+    assert step_after(plan(3, {"r": frozenset([Cause.CONTEXT_OVERFLOW])}), OVERFLOW) == Step(3, 0.0)
+
+
+def test_fallback_that_fails_leads_to_what_may_follow_it() -> None:
+    overflows_after_f0 = {"f0": frozenset([Cause.CONTEXT_OVERFLOW])}
+    chain = plan(1, FALLBACK, overflows_after_f0)
+    assert step_after(chain, failure(status=500)) == Step(1, 0.0)
+    assert step_after(chain, OVERFLOW, 0, 1) == Step(2, 0.0)
+    assert step_after(chain, OVERFLOW, 0) is None
+
+
+def test_first_choice_is_the_first_that_is_open() -> None:
+    busy = Refusal(Shut.FULL, 0.0)
+    assert first_choice(plan(3), {}) == 0
+    assert first_choice(plan(3), {0: busy}) == 1
+    assert first_choice(plan(3), {}, untold=[0, 1]) == 2
+    assert first_choice(plan(2), {0: busy, 1: busy}) is None
+
+
+@pytest.mark.parametrize(
+    ("why", "cause"),
+    [
+        (Shut.OPEN, Cause.OUTAGE),
+        (Shut.PROBING, Cause.OUTAGE),
+        (Shut.COOLING, Cause.RATE_LIMIT),
+        (Shut.FULL, Cause.RATE_LIMIT),
+    ],
+)
+def test_fallback_is_the_first_choice_where_all_are_shut_for_its_cause(why: Shut, cause: Cause) -> None:
+    for leads in Cause:
+        chosen = first_choice(plan(1, {"r": frozenset([leads])}), {0: Refusal(why, 1.0)})
+        assert (chosen == 1) == (leads is cause)
+
+
+@pytest.mark.parametrize(
+    ("failed", "verdict"),
+    [
+        (failure(status=500), Verdict.BAD),
+        (failure(phase=Phase.NOT_SENT), Verdict.BAD),
+        (failure(ErrorKind.TIMEOUT_IDLE), Verdict.BAD),
+        (failure(ErrorKind.UPSTREAM_INVALID_RESPONSE), Verdict.BAD),
+        (RATE_LIMITED, Verdict.LIMITED),
+        (failure(ErrorKind.ROUTE_NOT_FOUND, status=404), Verdict.NEUTRAL),
+        (failure(status=401), Verdict.NEUTRAL),
+        (OVERFLOW, Verdict.NEUTRAL),
+        (FILTERED, Verdict.NEUTRAL),
+        (failure(ErrorKind.TIMEOUT_TOTAL), Verdict.NEUTRAL),
+        (failure(ErrorKind.OVERLOADED, Phase.NOT_SENT), Verdict.NEUTRAL),
+        (failure(ErrorKind.INTERNAL), Verdict.NEUTRAL),
+    ],
+)
+def test_only_signs_of_health_count_for_it(failed: Failure, verdict: Verdict) -> None:
+    assert verdict_of(failed, plan()) is verdict
+
+
+def test_clock_that_the_caller_has_shortened_says_nothing_about_health() -> None:
+    ran_out = failure(ErrorKind.TIMEOUT_FIRST_TOKEN)
+    assert verdict_of(ran_out, plan(timeouts=Timeouts(first_token_s=1.0))) is Verdict.NEUTRAL
+    assert verdict_of(ran_out, plan(timeouts=Timeouts(idle_s=1.0))) is Verdict.BAD
 
 
 failures = st.builds(
@@ -102,23 +242,27 @@ failures = st.builds(
     status=st.none() | st.integers(300, 599),
     retry_after_s=st.none() | st.floats(0, 100),
 )
+refusals = st.builds(Refusal, st.sampled_from(Shut), st.floats(0, 300) | st.just(inf))
+causes = st.dictionaries(st.sampled_from(["r", "f0", "f1"]), st.frozensets(st.sampled_from(Cause)))
 
 
-@given(
-    failures,
-    st.integers(1, 4),
-    st.integers(1, 6),
-    st.integers(1, 8),
-    st.floats(0, 1, exclude_max=True),
-    st.floats(0, 200),
-)
-def test_attempts_and_time_are_never_exceeded(
-    failed: Failure, candidates: int, budget: int, attempts: int, draw: float, now: float
+@given(st.data(), failures, st.integers(1, 4), st.lists(causes, max_size=3), st.integers(1, 6))
+def test_attempts_time_and_shut_doors_are_respected_by_every_step(
+    data: st.DataObject, failed: Failure, own: int, fallbacks: list[dict[str, frozenset[Cause]]], budget: int
 ) -> None:
-    chosen = plan(candidates, attempts=budget)
-    step = next_step(chosen, attempts, (attempts - 1) % candidates, failed, now=now, draw=draw)
-    if step is not None:
-        assert attempts < budget
-        assert 0 <= step.index < candidates
-        assert now + step.delay_s < chosen.deadline
-        assert 0 <= step.delay_s <= 7.0
+    chosen = plan(own, *fallbacks, attempts=budget)
+    places = st.integers(0, len(chosen.candidates) - 1)
+    tried = data.draw(st.lists(places, min_size=1, max_size=8))
+    shut = data.draw(st.dictionaries(places, refusals))
+    now, draw = data.draw(st.floats(0, 200)), data.draw(st.floats(0, 1, exclude_max=True))
+    step = next_step(chosen, tried, failed, shut=shut, may_repeat=True, now=now, draw=draw)
+    if step is None:
+        return
+    assert len(tried) < budget
+    assert now + step.delay_s < chosen.deadline
+    assert 0 <= step.delay_s <= 32.0
+    if step.index in shut:
+        assert shut[step.index].why is Shut.COOLING
+        assert now + step.delay_s >= shut[step.index].until
+    if step.index not in tried:
+        assert step.delay_s == 0.0

@@ -10,6 +10,7 @@ from typing import TextIO
 import msgspec
 
 _LONGEST_FIELD = 4_000
+_MOST_ITEMS = 100
 
 
 class StderrLog:
@@ -47,6 +48,8 @@ class StderrLog:
 def _shown(value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, list):
+        return [str(one)[:_LONGEST_FIELD] for one in value[:_MOST_ITEMS]]
     return str(value)[:_LONGEST_FIELD]
 
 

@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 
 from tollhouse.core.exchange import ExchangeRecord
 
+from .families import Family, lines
+
 _BOUNDS_S: Final = (
     0.005,
     0.01,
@@ -41,6 +43,7 @@ _BOUNDS_S: Final = (
 _EXCHANGE: Final = ("route", "operation", "outcome", "code")
 _ATTEMPT: Final = ("deployment", "outcome", "code")
 _TOKENS: Final = ("route", "direction")
+_MIRROR: Final = ("route", "outcome")
 
 
 class _Spread:
@@ -65,26 +68,35 @@ class _Spread:
 
 
 class PrometheusSink(Collector):
-    """Implements ports.sink.Sink."""
+    """Implements ports.sink.Sink.
+
+    Copies that mirrors get are counted apart from the exchanges and durations of callers; what they cost, attempts and
+    tokens, is counted with that of everybody.
+    """
 
     def __init__(self) -> None:
         self._exchanges: defaultdict[tuple[str, ...], int] = defaultdict(int)
         self._attempts: defaultdict[tuple[str, ...], int] = defaultdict(int)
         self._tokens: defaultdict[tuple[str, ...], int] = defaultdict(int)
+        self._mirrors: defaultdict[tuple[str, ...], int] = defaultdict(int)
         self._durations: defaultdict[str, _Spread] = defaultdict(_Spread)
         self._first_bytes: defaultdict[str, _Spread] = defaultdict(_Spread)
+        self._families: list[tuple[Callable[[], Iterable[Family]], str]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
     def write(self, record: ExchangeRecord) -> None:
         route = record.route or ""
-        self._exchanges[route, record.operation, record.outcome, record.error or ""] += 1
         for attempt in record.attempts:
             self._attempts[attempt.deployment, attempt.outcome, attempt.error or ""] += 1
         usage = record.usage
         if usage is not None:
             self._tokens[route, "input"] += usage.input_tokens
             self._tokens[route, "output"] += usage.output_tokens
+        if record.mirrors is not None:
+            self._mirrors[route, record.outcome] += 1
+            return
+        self._exchanges[route, record.operation, record.outcome, record.error or ""] += 1
         if record.duration_s is not None:
             self._durations[route].note(record.duration_s)
         if record.first_byte_s is not None:
@@ -95,6 +107,8 @@ class PrometheusSink(Collector):
         yield _counter("exchanges", "Client calls that ended.", _EXCHANGE, self._exchanges)
         yield _counter("attempts", "Upstream calls that were begun.", _ATTEMPT, self._attempts)
         yield _counter("tokens", "Tokens that upstreams reported.", _TOKENS, self._tokens)
+        about = "Copies of calls that ended, by the route that got them."
+        yield _counter("mirrors", about, _MIRROR, self._mirrors)
         about = "From the head of the request to the end of the answer."
         yield _histogram("exchange_duration_seconds", about, self._durations)
         about = "From the head of the request to the first byte of the answer's body."
@@ -106,9 +120,16 @@ class PrometheusSink(Collector):
         """Expose numbers somebody else keeps, read at each scrape; those named in `counters` only grow."""
         self._registry.register(_Watched(numbers, prefix, counters))
 
+    def watch_families(self, read: Callable[[], Iterable[Family]], *, prefix: str) -> None:
+        """The same for numbers with labels. Whoever gives them sees to it that these are bounded."""
+        self._families.append((read, prefix))
+
     def exposition(self) -> bytes:
         """The text format, version 0.0.4."""
-        return generate_latest(self._registry)
+        text = [
+            line for read, prefix in self._families for family in read() for line in lines(family, prefix)
+        ]
+        return generate_latest(self._registry) + "".join(text).encode()
 
 
 def _counter(name: str, about: str, labels: tuple[str, ...], counts: dict[tuple[str, ...], int]) -> Metric:

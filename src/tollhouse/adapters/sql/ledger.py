@@ -44,6 +44,8 @@ _GROUPS: Final = {
     "provider": ("provider",),
     "day": ("day",),
 }
+_CALLERS: Final = ("key", "team")
+"""Groups of callers: copies of their calls are the operator's doing, and no part of their sums."""
 _LATER_BUCKETS: Final = ("input_cache_write_5m_tokens", "input_cache_write_1h_tokens", "input_image_tokens")
 """Null in rows that are older than these columns, where all the others are known."""
 
@@ -123,7 +125,8 @@ def usage(connection: Connection, by: str, *, since: float | None) -> list[Usage
 
 
 def usage_by(by: str, *, since: float | None) -> Select[Any]:
-    """Sums that leave out what is unknown, beside the number of exchanges where something is."""
+    """Sums that leave out what is unknown, beside the number of exchanges where something is; copies are in those of
+    routes, providers and days, where they were spent."""
     columns = EXCHANGES.c
     group = [columns[name] for name in _GROUPS[by]]
     tokens_in = columns.input_uncached_tokens + columns.input_cache_read_tokens + columns.input_audio_tokens
@@ -143,6 +146,8 @@ def usage_by(by: str, *, since: float | None) -> Select[Any]:
     )
     if since is not None:
         query = query.where(columns.at >= since)
+    if by in _CALLERS:
+        query = query.where(columns.mirrors.is_(None))
     return query.group_by(*group).order_by(requests.desc(), *group)
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The revision of the newest migration: a store that stands there needs none."""
 
 METADATA: Final = MetaData()
@@ -95,6 +95,8 @@ EXCHANGES: Final = Table(
     Column("input_cache_write_1h_tokens", BigInteger),
     Column("input_image_tokens", BigInteger),
     Column("dropped", Text),  # a JSON array of names; null where nothing was
+    Column("mirrors", Text),  # the exchange this one is a copy of
+    Column("replays", Text),  # the exchange whose recorded answer was given
     Index("ix_exchanges_at", "at"),
     Index("ix_exchanges_key_id_at", "key_id", "at"),
     Index(

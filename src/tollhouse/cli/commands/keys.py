@@ -139,7 +139,7 @@ def revoke_key(id: str, /, *, config: Path | None = None) -> int:  # noqa: A002 
             raise CommandFailed(
                 ExitStatus.WRONG,
                 f"{id} is declared in the configuration.",
-                "Take it out of `keys` there and restart.",
+                "Take it out of `keys` there and run `tollhouse reload`.",
             )
         key = house.store.revoke_key(id, time.time())
         if key is None:

@@ -100,6 +100,8 @@ def shown(record: ExchangeRecord) -> dict[str, object]:
         "response_bytes": record.response_bytes,
         "config": record.config,
         "dropped": list(record.dropped),
+        "mirrors": record.mirrors,
+        "replays": record.replays,
     }
 
 
@@ -133,7 +135,7 @@ def _cells(record: ExchangeRecord) -> tuple[str, ...]:
         instant(record.at)[5:19].replace("T", " "),
         record.id,
         record.caller.key_name or "",
-        record.route or record.model or record.door,
+        (record.route or record.model or record.door) + _mark(record),
         record.deployment or "",
         record.outcome.value + (f" ({record.error})" if record.error else ""),
         str(record.status or ""),
@@ -141,6 +143,13 @@ def _cells(record: ExchangeRecord) -> tuple[str, ...]:
         f"{usage.input_tokens}+{usage.output_tokens}" if usage is not None else "",
         f"{record.duration_s * 1000:.0f}" if record.duration_s is not None else "",
     )
+
+
+def _mark(record: ExchangeRecord) -> str:
+    """What sets it apart from a call of its own."""
+    if record.mirrors is not None:
+        return " (copy)"
+    return " (repeat)" if record.replays is not None else ""
 
 
 def _follow(house: OpenHouse, first: Sequence[ExchangeRecord], *, as_json: bool) -> None:

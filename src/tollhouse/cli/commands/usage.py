@@ -26,6 +26,9 @@ def usage(
 ) -> int:
     """Sum requests and tokens up.
 
+    Copies of calls that a route with a mirror makes are in the sums by route, provider and day, and not in those by key
+    and team: those are what callers asked for.
+
     Parameters
     ----------
     by

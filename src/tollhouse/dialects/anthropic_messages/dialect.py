@@ -13,10 +13,13 @@ from tollhouse.ports.translation import ChatFaces, CountFaces, EmbeddingFaces, R
 from . import asks, errors
 from .faces import MessagesChat, MessagesCounting
 from .mend import mend
+from .stream_out import PING
 from .tap import MessagesTap, read_answer
 from .vocabulary import KNOWN, NAME
 
 _OPERATIONS: Final = frozenset([Operation.CHAT, Operation.COUNT_TOKENS])
+_STREAM: Final = StreamKind(content_type=EVENTS.content_type, heartbeat=PING)
+"""Anthropic's reference, "Streaming messages", read 2026-11-25: there may be any number of `ping` events."""
 
 
 class MessagesDialect:
@@ -43,7 +46,7 @@ class MessagesDialect:
         return MessagesTap()
 
     def stream_kind(self, call: ClientCall) -> StreamKind:  # noqa: ARG002 - they are all alike
-        return EVENTS
+        return _STREAM
 
     def upstream_error(self, status: int, body: bytes, retry_after: str | None) -> GatewayError:
         return errors.upstream_error(status, body, retry_after)
@@ -51,7 +54,14 @@ class MessagesDialect:
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         return errors.error_body(error, request_id)
 
-    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
+    def error_frame(
+        self,
+        error: GatewayError,
+        request_id: str,
+        kind: StreamKind = EVENTS,  # noqa: ARG002 - they are all alike
+        *,
+        is_first: bool = False,  # noqa: ARG002 - it is an event like any other
+    ) -> bytes:
         return errors.error_frame(error, request_id)
 
     def mend(self, body: bytes, issuer: str) -> bytes:

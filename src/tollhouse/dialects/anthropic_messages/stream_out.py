@@ -35,7 +35,8 @@ from .marks import hidden_out, is_hidden, signature_out
 from .usage import lifetimes_out, tier_out, usage_out
 from .vocabulary import NAME
 
-_PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
+PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
+"""As Anthropic writes it."""
 _STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _TEXT: Final = {"type": "text", "text": ""}
 _THINKING: Final = {"type": "thinking", "thinking": "", "signature": ""}
@@ -104,7 +105,7 @@ class MessagesWriter:
             case ResponseStarted():
                 self._start(event)
             case Ping():
-                self._out.append(_PING)
+                self._out.append(PING)
 
     def _start(self, event: ResponseStarted) -> None:
         if self._has_started:

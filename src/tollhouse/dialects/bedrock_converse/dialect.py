@@ -10,7 +10,7 @@ from tollhouse.core.operation import Operation
 from tollhouse.core.request import Field, ModelRequest
 from tollhouse.core.response import ModelResponse
 from tollhouse.dialects.ground_family.asks import call_of, member, scanned
-from tollhouse.ports.dialect import Ask, ClientCall, Reading, StreamKind, StreamTap
+from tollhouse.ports.dialect import EVENTS, Ask, ClientCall, Reading, StreamKind, StreamTap
 from tollhouse.ports.provider import Traits
 from tollhouse.ports.translation import (
     ChatFaces,
@@ -22,6 +22,7 @@ from tollhouse.ports.translation import (
     Scene,
     Written,
 )
+from tollhouse.wire.aws_eventstream import encode
 
 from . import errors
 from .mend import mend
@@ -36,7 +37,13 @@ from .vocabulary import KNOWN, NAME, WORDS
 
 _LONGEST_MODEL: Final = 2048
 """Names of inference profiles are long: ConversationalModelId in Bedrock's service model."""
-_STREAM: Final = StreamKind(content_type=b"application/vnd.amazon.eventstream")
+_STREAM: Final = StreamKind(
+    content_type=b"application/vnd.amazon.eventstream",
+    heartbeat=encode(
+        {":event-type": "ping", ":content-type": "application/json", ":message-type": "event"}, b"{}"
+    ),
+)
+"""An event that the service's model does not have is nothing to AWS's clients (botocore 1.44.8, read 2026-11-25)."""
 
 
 class ConverseFaces:
@@ -109,7 +116,14 @@ class ConverseDialect:
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         return errors.error_body(error, request_id)
 
-    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
+    def error_frame(
+        self,
+        error: GatewayError,
+        request_id: str,
+        kind: StreamKind = EVENTS,  # noqa: ARG002 - they are all alike
+        *,
+        is_first: bool = False,  # noqa: ARG002 - it is a message like any other
+    ) -> bytes:
         return errors.error_frame(error, request_id)
 
     def mend(self, body: bytes, issuer: str) -> bytes:

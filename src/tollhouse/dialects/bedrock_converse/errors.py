@@ -35,6 +35,8 @@ _NAMES: Final = {
     ErrorKind.UNSUPPORTED_PARAMETER: "ValidationException",
     ErrorKind.CONTEXT_LENGTH_EXCEEDED: "ValidationException",
     ErrorKind.CONTENT_BLOCKED: "ValidationException",
+    ErrorKind.IDEMPOTENCY_MISMATCH: "ValidationException",
+    ErrorKind.IDEMPOTENCY_ANSWER_GONE: "ValidationException",
     ErrorKind.UNAUTHENTICATED: "AccessDeniedException",
     ErrorKind.KEY_EXPIRED: "AccessDeniedException",
     ErrorKind.FORBIDDEN: "AccessDeniedException",

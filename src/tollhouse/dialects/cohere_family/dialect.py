@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,8 @@ from . import asks
 from .errors import error_body
 
 FrameOf = Callable[[GatewayError, str], bytes]
+_STREAM: Final = msgspec.structs.replace(EVENTS, is_cut_after_error=True)
+"""Cohere's SDK (7.3.1, read 2026-11-25) raises at no event: one that tells an error is like any other to it."""
 
 
 class CohereDialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +63,7 @@ class CohereDialect(msgspec.Struct, frozen=True, kw_only=True):
         return self.tap()
 
     def stream_kind(self, call: ClientCall) -> StreamKind:  # noqa: ARG002 - they are all alike
-        return EVENTS
+        return _STREAM
 
     def upstream_error(self, status: int, body: bytes, retry_after: str | None) -> GatewayError:
         return upstream_error(status, body, retry_after)
@@ -68,7 +71,14 @@ class CohereDialect(msgspec.Struct, frozen=True, kw_only=True):
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         return error_body(error, request_id)
 
-    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
+    def error_frame(
+        self,
+        error: GatewayError,
+        request_id: str,
+        kind: StreamKind = EVENTS,  # noqa: ARG002 - they are all alike
+        *,
+        is_first: bool = False,  # noqa: ARG002 - it is an event like any other
+    ) -> bytes:
         return self.frame(error, request_id) if self.frame is not None else self.error_body(error, request_id)
 
     def mend(self, body: bytes, issuer: str) -> bytes:  # noqa: ARG002 - the dialect has no place for a signature

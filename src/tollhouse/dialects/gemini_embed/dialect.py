@@ -94,7 +94,14 @@ class GeminiEmbed:
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         return google_error_body(error, request_id)
 
-    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
+    def error_frame(
+        self,
+        error: GatewayError,
+        request_id: str,
+        kind: StreamKind = EVENTS,  # noqa: ARG002 - the port's
+        *,
+        is_first: bool = False,  # noqa: ARG002 - the port's
+    ) -> bytes:
         return b"data: " + google_error_body(error, request_id) + b"\n\n"
 
     def mend(self, body: bytes, issuer: str) -> bytes:  # noqa: ARG002 - there is nothing signed in it

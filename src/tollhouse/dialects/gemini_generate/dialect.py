@@ -28,7 +28,7 @@ from .response_in import answer_of, judged, read_response
 from .response_out import write_response
 from .stream_in import GeminiReader
 from .stream_out import GeminiWriter
-from .tap import ArrayTap, GeminiTap, stream_kind
+from .tap import ARRAY, ArrayTap, GeminiTap, stream_kind
 from .vocabulary import KNOWN, WORDS
 
 _WHOLE_REQUESTS: Final = ("generateContentRequest", "generate_content_request")
@@ -106,7 +106,7 @@ class GeminiGenerate:
 
     def tap_stream(self, call: ClientCall) -> StreamTap:
         tap = GeminiTap()
-        return tap if stream_kind(call) is EVENTS else ArrayTap(tap)
+        return ArrayTap(tap) if stream_kind(call) is ARRAY else tap
 
     def stream_kind(self, call: ClientCall) -> StreamKind:
         return stream_kind(call)
@@ -117,12 +117,14 @@ class GeminiGenerate:
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         return google_error_body(error, request_id)
 
-    def error_frame(self, error: GatewayError, request_id: str, call: ClientCall | None = None) -> bytes:
-        """An event; with the call of someone who wants an array, its last element and its end."""
+    def error_frame(
+        self, error: GatewayError, request_id: str, kind: StreamKind = EVENTS, *, is_first: bool = False
+    ) -> bytes:
+        """An event; in an array, its last element and its end."""
         body = google_error_body(error, request_id)
-        if call is None or stream_kind(call) is EVENTS:
+        if kind is not ARRAY:
             return b"data: " + body + b"\n\n"
-        return b"\n,\n" + body + b"\n]"
+        return (b"" if is_first else b"\n,\n") + body + b"\n]"
 
     def mend(self, body: bytes, issuer: str) -> bytes:
         return mend(body, issuer)

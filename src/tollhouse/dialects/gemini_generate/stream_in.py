@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tollhouse.dialects.ground_family.event_streams import SseReader, json_of
 from tollhouse.dialects.ground_family.refusals import in_band_error, not_an_answer
 from tollhouse.ports.dialect import Reading
-from tollhouse.wire.sse import Event
+from tollhouse.wire.sse import Event, events
 
 from .course import Course
+from .tap import CHUNKS
+
+_HEARTBEAT: Final = json_of(next(events(CHUNKS.heartbeat)))
+"""What another house sends in a silence: it would be the beginning of an answer without id and model."""
 
 
 class GeminiReader(SseReader):
@@ -30,6 +36,8 @@ class GeminiReader(SseReader):
             raise in_band_error(chunk)
         if not isinstance(chunk, dict):
             raise not_an_answer("sent an event that is no JSON object")
+        if chunk == _HEARTBEAT:
+            return
         try:
             self._course.add(chunk)
         finally:

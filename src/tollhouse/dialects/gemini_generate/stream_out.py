@@ -24,7 +24,7 @@ from tollhouse.core.events import (
 )
 from tollhouse.core.response import Finish, FinishReason
 from tollhouse.core.usage import Usage
-from tollhouse.ports.dialect import EVENTS, ClientCall
+from tollhouse.ports.dialect import ClientCall
 from tollhouse.ports.translation import Scene
 
 from .citations import Grounding
@@ -32,7 +32,7 @@ from .finishes import written_finish
 from .logprobs import written_logprobs
 from .parts_out import call_part, text_part, whole_part
 from .response_out import encoded, names
-from .tap import ArrayFraming, stream_kind
+from .tap import ARRAY, ArrayFraming, stream_kind
 from .usage import written_usage
 
 
@@ -42,7 +42,7 @@ class GeminiWriter:
     __slots__ = ("_array", "_choices", "_names", "_scene", "_usage")
 
     def __init__(self, call: ClientCall, scene: Scene) -> None:
-        self._array = None if stream_kind(call) is EVENTS else ArrayFraming()
+        self._array = ArrayFraming() if stream_kind(call) is ARRAY else None
         self._scene = scene
         self._names = names("", "", scene)
         self._choices: dict[int, _Choice] = {}

@@ -22,8 +22,19 @@ from tollhouse.wire.sse import Event, events
 from .finishes import finish_word
 from .usage import usage_of
 
-ARRAY: Final = StreamKind(content_type=b"application/json")
-"""The upstream is asked for events all the same."""
+CHUNKS: Final = StreamKind(
+    content_type=EVENTS.content_type,
+    heartbeat=b'data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"index":0}]}\n\n',
+    is_cut_after_error=True,
+)
+"""Events. The heartbeat is a chunk of no text: Google's SDKs fail at a comment (google-genai 3.6.1, read 2026-11-25;
+googleapis/go-genai issue 903), and a chat of google-genai forgets the turn that had a chunk without parts. Its versions
+0.7.0 and 1.16.1 take no notice of an error in a stream, nor does google-api-core of one in an array."""
+ARRAY: Final = StreamKind(
+    content_type=b"application/json", heartbeat=b"\n", opening=b"[", is_cut_after_error=True
+)
+"""The upstream is asked for events all the same. Space may stand between any two elements; google-api-core 2.44.0 (read
+2026-11-25) wants the bracket before anything else."""
 
 _SILENT: Final = frozenset(["thought", "thoughtSignature"])
 
@@ -32,7 +43,7 @@ def stream_kind(call: ClientCall) -> StreamKind:
     """Events with `alt=sse` (or `$alt=sse`), else an array."""
     for name, value in parse_qsl(call.query):
         if name in ("alt", "$alt") and value.partition(";")[0].strip().lower() == "sse":
-            return EVENTS
+            return CHUNKS
     return ARRAY
 
 
@@ -88,21 +99,26 @@ class GeminiTap(SseTap):
         if isinstance(feedback, dict) and feedback.get("blockReason"):
             self._is_blocked = str(feedback["blockReason"])[:100]
             self.has_content = True
-        candidates = chunk.candidates or ()
-        for place, candidate in enumerate(candidates):
-            self._candidate(candidate, place)
-        if candidates or chunk.usageMetadata or self._is_blocked:
+        is_progress = bool(chunk.usageMetadata or self._is_blocked)
+        for place, candidate in enumerate(chunk.candidates or ()):
+            is_progress = self._candidate(candidate, place) or is_progress
+        if is_progress:
             self.progress += 1
 
-    def _candidate(self, candidate: _Candidate, place: int) -> None:
-        number = candidate.index if candidate.index.__class__ is int else place
+    def _candidate(self, candidate: _Candidate, place: int) -> bool:
+        """Whether there is anything in it: a chunk of no text is a heartbeat."""
         word = finish_word(candidate.finishReason)
-        if word is not None or number not in self._finishes:
-            self._finishes[number] = word
         content = candidate.content
         parts = content.get("parts") if isinstance(content, dict) else None
-        if word is not None or (isinstance(parts, list) and any(map(_is_content, parts))):
+        parts = parts if isinstance(parts, list) else []
+        if word is None and parts and not any(map(_is_something, parts)):
+            return False
+        number = candidate.index if candidate.index.__class__ is int else place
+        if word is not None or number not in self._finishes:
+            self._finishes[number] = word
+        if word is not None or any(map(_is_content, parts)):
             self.has_content = True
+        return True
 
     def _is_terminal(self) -> bool:
         if self._finishes:
@@ -176,7 +192,7 @@ class ArrayTap:
 
 
 class ArrayFraming:
-    """One JSON array, written element by element."""
+    """One JSON array, written element by element; it begins with the opening of the kind."""
 
     __slots__ = ("_is_open",)
 
@@ -184,7 +200,7 @@ class ArrayFraming:
         self._is_open = False
 
     def element(self, text: bytes) -> bytes:
-        lead = b"\n,\n" if self._is_open else b"["
+        lead = b"\n,\n" if self._is_open else ARRAY.opening
         self._is_open = True
         return lead + text
 
@@ -195,6 +211,11 @@ class ArrayFraming:
 def _is_content(part: object) -> bool:
     """Whether a caller would see something of it."""
     return isinstance(part, dict) and any(value for name, value in part.items() if name not in _SILENT)
+
+
+def _is_something(part: object) -> bool:
+    """Whether it is more than an empty text."""
+    return not isinstance(part, dict) or any(part.values())
 
 
 def _decoded_loosely(event: Event) -> _Chunk:

@@ -74,7 +74,14 @@ class FamilyDialect(msgspec.Struct, frozen=True, kw_only=True):
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         return encode_loosely(openai_error(error, request_id))
 
-    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
+    def error_frame(
+        self,
+        error: GatewayError,
+        request_id: str,
+        kind: StreamKind = EVENTS,  # noqa: ARG002 - they are all alike
+        *,
+        is_first: bool = False,  # noqa: ARG002 - it is an event like any other
+    ) -> bytes:
         return b"data: " + self.error_body(error, request_id) + b"\n\n"
 
     def mend(self, body: bytes, issuer: str) -> bytes:

@@ -55,7 +55,14 @@ class ResponsesDialect(msgspec.Struct, frozen=True, kw_only=True):
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         return errors.error_body(error, request_id)
 
-    def error_frame(self, error: GatewayError, request_id: str) -> bytes:
+    def error_frame(
+        self,
+        error: GatewayError,
+        request_id: str,
+        kind: StreamKind = EVENTS,  # noqa: ARG002 - they are all alike
+        *,
+        is_first: bool = False,  # noqa: ARG002 - it is an event like any other
+    ) -> bytes:
         return errors.error_frame(error, request_id)
 
     def mend(self, body: bytes, issuer: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from .answers import Binding
 from .dispatcher import Dispatcher
-from .next_step import Failure, Step, next_step
+from .next_step import Failure, Step, first_choice, next_step
+from .turnstile import Turnstile
 
-__all__ = ["Binding", "Dispatcher", "Failure", "Step", "next_step"]
+__all__ = ["Binding", "Dispatcher", "Failure", "Step", "Turnstile", "first_choice", "next_step"]

@@ -9,17 +9,20 @@ from typing import Final
 
 import msgspec
 
+from tollhouse.balancing import Permit, Verdict
 from tollhouse.config.snapshot import Upstream
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.passage import Passage
-from tollhouse.core.routing import Timeouts
+from tollhouse.core.routing import Plan, Timeouts
 from tollhouse.core.secret import Secret
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.credential import Opener
 from tollhouse.ports.dialect import Reading, StreamTap
 from tollhouse.ports.meter import Meter
 from tollhouse.ports.reply import HeaderList
-from tollhouse.ports.transport import Answer, Headers, Target, TransportError
+from tollhouse.ports.transport import Answer, Headers, Phase, Target, TransportError
+
+from .next_step import Failure, verdict_of
 
 _LAST_BYTES_S: Final = 0.25
 _HIDDEN: Final = "***"
@@ -58,8 +61,8 @@ class WatchedStream:
     """A stream on its way through a tap. Implements ports.opened.Live."""
 
     __slots__ = (
-        "_answer", "_binding", "_clock", "_held", "_is_ended", "_passage", "_progress", "_tap", "_timeouts",
-        "_unread", "headers", "reading", "salvage", "status",
+        "_answer", "_binding", "_clock", "_held", "_is_ended", "_passage", "_permit", "_plan", "_progress", "_tap",
+        "_unread", "_verdict", "headers", "reading", "salvage", "status",
     )  # fmt: skip
 
     def __init__(
@@ -68,16 +71,20 @@ class WatchedStream:
         tap: StreamTap,
         headers: HeaderList,
         binding: Binding,
-        timeouts: Timeouts,
+        plan: Plan,
         clock: Clock,
         passage: Passage,
+        permit: Permit,
     ) -> None:
+        """`permit` is ended with the stream, by what became of it."""
         self._answer = answer
         self._tap = tap
         self._binding = binding
-        self._timeouts = timeouts
+        self._plan = plan
         self._clock = clock
         self._passage = passage
+        self._permit = permit
+        self._verdict = Verdict.NEUTRAL
         self._held = b""
         self._unread = b""
         self._is_ended = False
@@ -100,15 +107,15 @@ class WatchedStream:
 
         Raises: GatewayError or TransportError while everything can still be tried again.
         """
-        self._answer.expect(
-            ErrorKind.TIMEOUT_FIRST_TOKEN, self._clock.monotonic() + self._timeouts.first_token_s
-        )
+        patience_s = self._plan.timeouts.first_token_s
+        self._answer.expect(ErrorKind.TIMEOUT_FIRST_TOKEN, self._clock.monotonic() + patience_s)
         pieces: list[bytes] = []
         while not (self._tap.has_content if hold_preamble else pieces):
             pieces.append(await self._read())
             if self._is_ended:
                 break
         self._held = b"".join(pieces)
+        self._permit.heard(self._clock.monotonic())
 
     async def next(self) -> bytes:
         held = self._held
@@ -121,13 +128,19 @@ class WatchedStream:
         try:
             return await (self._afterwards() if self._tap.is_done else self._read())
         except TransportError as error:
-            raise explained(error, self._binding.upstream) from error
+            explanation = explained(error, self._binding.upstream)
+            self._blame(explanation)
+            raise explanation from error
         except GatewayError as error:
             self.salvage = self._tap.salvage
+            self._blame(error)
             raise scrubbed(error, self._binding.secrets()) from error
         finally:
             self.reading = self._tap.reading
             self._passage.upstream_s += self._clock.monotonic() - started
+
+    def _blame(self, error: GatewayError) -> None:
+        self._verdict = verdict_of(Failure(error=error, phase=Phase.STARTED), self._plan)
 
     async def _afterwards(self) -> bytes:
         """The terminal event has gone by: what follows at once still goes out where the dialect takes it."""
@@ -155,7 +168,7 @@ class WatchedStream:
                 self._progress = tap.progress
                 if tap.has_content:
                     self._answer.expect(
-                        ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + self._timeouts.idle_s
+                        ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + self._plan.timeouts.idle_s
                     )
             if out:
                 return out
@@ -170,6 +183,9 @@ class WatchedStream:
 
     def close(self) -> None:
         self._answer.close()
+        if self._verdict is Verdict.NEUTRAL and (self._is_ended or self._tap.is_done):
+            self._verdict = Verdict.GOOD
+        self._permit.end(self._verdict, self._clock.monotonic())
 
 
 class RawAnswer:

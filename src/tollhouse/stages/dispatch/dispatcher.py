@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from math import inf
 from typing import Final
 
-import msgspec
-
+from tollhouse.balancing import Permit, Refusal, Shut, Verdict
 from tollhouse.config.snapshot import Upstream
 from tollhouse.core.errors import ErrorKind, GatewayError
 from tollhouse.core.exchange import AttemptIntent, Outcome
+from tollhouse.core.operation import Operation
 from tollhouse.core.passage import Attempt, Passage
 from tollhouse.core.routing import Candidate, Plan, Timeouts
 from tollhouse.ports.clock import Clock
@@ -23,6 +24,7 @@ from tollhouse.ports.dialect import ClientCall, Reading
 from tollhouse.ports.journal import Journal
 from tollhouse.ports.meter import Meter
 from tollhouse.ports.opened import Live, Whole
+from tollhouse.ports.reply import CallerGone
 from tollhouse.ports.transport import Answer, Phase, Transport, TransportError, UpstreamRequest
 
 from .answers import (
@@ -41,22 +43,30 @@ from .answers import (
     scrubbed,
     without_secrets,
 )
-from .next_step import Failure, next_step
+from .next_step import Failure, first_choice, next_step, soonest, verdict_of
+from .quota import used_up_for_s
+from .turnstile import Turnstile, nobody
 
 _LARGEST_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _LARGEST_ERROR_BYTES: Final = 256 * 1024
 
 
 class Dispatcher:
-    """Makes upstream calls for exchanges. One per serving process."""
+    """Makes the upstream calls of one snapshot's exchanges. What it is given outlives it, the bindings excepted."""
 
     def __init__(
-        self, transport: Transport, journal: Journal, clock: Clock, bindings: Mapping[str, Binding]
+        self,
+        transport: Transport,
+        journal: Journal,
+        clock: Clock,
+        bindings: Mapping[str, Binding],
+        turnstile: Turnstile,
     ) -> None:
         self._transport = transport
         self._journal = journal
         self._clock = clock
         self._bindings = bindings
+        self._turnstile = turnstile
 
     def binding(self, provider: str) -> Binding | None:
         """The upstream configured under this name."""
@@ -68,56 +78,124 @@ class Dispatcher:
         call: ClientCall,
         passage: Passage,
         cross: Callable[[Candidate, Upstream], Awaitable[Crossing]],
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> Whole | Live:
         """The first good answer: held whole for unary calls; for streams begun, so far as it can be judged.
 
-        `cross` makes the way to a candidate. Raises: GatewayError of the last attempt, where there was one. Whoever
-        gets a Live must close it.
+        `cross` makes the way to a candidate; once `is_wanted` says no, nothing more is begun. Raises: GatewayError of
+        the last attempt, where there was one; CallerGone. Whoever gets a Live must close it.
         """
-        index = 0
-        last: tuple[int, Failure] | None = None
+        trial = _Trial(plan, call.operation)
         while True:
-            candidate = plan.candidates[index]
-            binding = self._bindings[candidate.deployment.provider]
+            index, permit = await (
+                self._first(trial) if trial.failure is None else self._next(trial, is_wanted)
+            )
+            outcome = None
             try:
-                crossing = await cross(candidate, binding.upstream)
-            except GatewayError as error:
-                # What one upstream cannot be told another may well be: nothing was sent, so no attempt is spent.
-                plan = _without(plan, index)
-                if not plan.candidates:
-                    raise (last[1].error if last is not None else error) from None
-                if last is not None:
-                    last = ((last[0] - (last[0] >= index)) % len(plan.candidates), last[1])
-                    index = await self._following(plan, passage, *last)
-                continue
-            passage.dropped = crossing.dropped
-            attempt = await self._begin(passage, candidate)
-            outcome: Whole | Live | Failure
-            try:
-                outcome = await self._attempt(plan, crossing, binding, passage, is_stream=call.is_stream)
-            except Exception:
-                self._end(attempt, Outcome.INTERNAL, estimated=True)
-                raise
-            except BaseException:
-                self._end(attempt, Outcome.CLIENT_GONE, estimated=True)
-                raise
-            if not isinstance(outcome, Failure):
-                attempt.status = outcome.status
-                return outcome
-            self._note_failure(attempt, outcome)
-            last = (index, outcome)
-            index = await self._following(plan, passage, index, outcome)
+                if not is_wanted():
+                    raise CallerGone
+                outcome = await self._try(trial, index, permit, call, passage, cross)
+            finally:
+                if outcome is None:
+                    permit.end(Verdict.NEUTRAL, self._clock.monotonic())
+            match outcome:
+                case GatewayError():
+                    # What one upstream cannot be told another may well be: nothing was sent, no attempt is spent.
+                    permit.end(Verdict.NEUTRAL, self._clock.monotonic())
+                    trial.untold[index] = outcome
+                case Failure():
+                    verdict = verdict_of(outcome, plan)
+                    permit.end(verdict, self._clock.monotonic(), outcome.error.retry_after_s)
+                    trial.tried.append(index)
+                    trial.failure = outcome
+                case _:
+                    return outcome
 
-    async def _following(self, plan: Plan, passage: Passage, index: int, failure: Failure) -> int:
-        """The candidate to try after the one at `index` has failed, once it is time. Raises: GatewayError, that of the
-        failure, where nothing is to be tried again."""
-        now = self._clock.monotonic()
-        step = next_step(plan, len(passage.attempts), index, failure, now=now, draw=self._clock.draw())
-        if step is None:
-            raise failure.error
-        if step.delay_s > 0:
-            await asyncio.sleep(step.delay_s)
-        return step.index
+    async def _first(self, trial: _Trial) -> tuple[int, Permit]:
+        """Who is called first, and the leave to. Raises: GatewayError."""
+        plan, turnstile = trial.plan, self._turnstile
+        while True:
+            shut = turnstile.shut(plan, trial.kind)
+            index = first_choice(plan, shut, trial.untold)
+            if index is not None:
+                permit = turnstile.begin(plan.candidates[index], trial.kind, is_repeat=False)
+                if permit is not None:
+                    return index, permit
+                continue
+            for index in trial.untold:
+                shut.pop(index, None)
+            if not shut:
+                raise [*trial.untold.values()][-1]
+            index = next((each for each, refusal in shut.items() if refusal.why is Shut.FULL), None)
+            if index is not None:
+                permit = await turnstile.wait(plan.candidates[index], trial.kind, plan)
+            else:
+                index = soonest(shut)
+                permit = turnstile.force(plan.candidates[index], trial.kind)
+                if permit is None:
+                    nobody(plan, shut, self._clock.monotonic())
+            if permit is not None:
+                return index, permit
+
+    async def _next(self, trial: _Trial, is_wanted: Callable[[], bool]) -> tuple[int, Permit]:
+        """Who is called after a failure, once it is time. Raises: GatewayError, that of the failure, where nothing is
+        to be tried again."""
+        plan, turnstile = trial.plan, self._turnstile
+        assert trial.failure is not None
+        while True:
+            step = next_step(
+                plan,
+                trial.tried,
+                trial.failure,
+                shut=turnstile.shut(plan, trial.kind) | trial.never(),
+                may_repeat=turnstile.standing(plan.candidates[trial.tried[-1]]).may_repeat(),
+                now=self._clock.monotonic(),
+                draw=self._clock.draw(),
+            )
+            if step is None:
+                raise trial.failure.error
+            if step.delay_s > 0:
+                await asyncio.sleep(step.delay_s)
+            if not is_wanted():
+                raise CallerGone
+            is_repeat = step.index in trial.tried
+            permit = turnstile.begin(plan.candidates[step.index], trial.kind, is_repeat=is_repeat)
+            if permit is not None:
+                return step.index, permit
+
+    async def _try(
+        self,
+        trial: _Trial,
+        index: int,
+        permit: Permit,
+        call: ClientCall,
+        passage: Passage,
+        cross: Callable[[Candidate, Upstream], Awaitable[Crossing]],
+    ) -> Whole | Live | Failure | GatewayError:
+        """One attempt; a GatewayError where the candidate cannot even be told what is asked."""
+        candidate = trial.plan.candidates[index]
+        binding = self._bindings[candidate.deployment.provider]
+        try:
+            crossing = await cross(candidate, binding.upstream)
+        except GatewayError as error:
+            return error
+        passage.dropped = crossing.dropped
+        attempt = await self._begin(passage, candidate)
+        try:
+            outcome = await self._attempt(
+                trial.plan, crossing, binding, passage, permit, is_stream=call.is_stream
+            )
+        except Exception:
+            self._end(attempt, Outcome.INTERNAL, estimated=True)
+            raise
+        except BaseException:
+            self._end(attempt, Outcome.CLIENT_GONE, estimated=True)
+            raise
+        if isinstance(outcome, Failure):
+            self._note_failure(attempt, outcome)
+        else:
+            attempt.status = outcome.status
+        return outcome
 
     async def pass_on(
         self,
@@ -178,24 +256,29 @@ class Dispatcher:
         crossing: Crossing,
         binding: Binding,
         passage: Passage,
+        permit: Permit,
         *,
         is_stream: bool,
     ) -> Whole | Live | Failure:
         clock = self._clock
         started = clock.monotonic()
-        timeouts = plan.route.timeouts
+        timeouts = plan.timeouts
         answer: Answer | None = None
         is_handed_on = False
         try:
             answer = await self._transport.open(binding.target, crossing.request, timeouts, plan.deadline)
+            self._heed(answer, permit)
             if not 200 <= answer.status < 300:
                 return await self._refused(answer, crossing, binding, timeouts)
             check_plain(answer, binding)
             headers = carried(answer, binding, crossing.reply_type)
             if not is_stream:
                 body, reading = crossing.whole(await read_whole(answer, _LARGEST_ANSWER_BYTES, binding))
+                now = clock.monotonic()
+                permit.heard(now)
+                permit.end(Verdict.GOOD, now)
                 return Whole(status=answer.status, headers=headers, body=body, reading=reading)
-            stream = WatchedStream(answer, crossing.stream(), headers, binding, timeouts, clock, passage)
+            stream = WatchedStream(answer, crossing.stream(), headers, binding, plan, clock, passage, permit)
             if not has_type(answer, crossing.stream_type):
                 await self._expect_events(answer, stream, crossing, binding)
             await stream.begin(hold_preamble=len(plan.candidates) > 1)
@@ -209,6 +292,12 @@ class Dispatcher:
             passage.upstream_s += clock.monotonic() - started
             if answer is not None and not is_handed_on:
                 answer.close()
+
+    def _heed(self, answer: Answer, permit: Permit) -> None:
+        """The provider may say that it takes nothing more for a while."""
+        reset_s = used_up_for_s(answer.headers, self._clock.now())
+        if reset_s is not None:
+            permit.advised(self._clock.monotonic(), 0, reset_s)
 
     async def _refused(
         self, answer: Answer, crossing: Crossing, binding: Binding, timeouts: Timeouts
@@ -255,6 +344,21 @@ class Dispatcher:
         attempt.duration_s = self._clock.monotonic() - attempt.started
 
 
-def _without(plan: Plan, index: int) -> Plan:
-    candidates = plan.candidates[:index] + plan.candidates[index + 1 :]
-    return msgspec.structs.replace(plan, candidates=candidates)
+class _Trial:
+    """One call's attempts so far."""
+
+    __slots__ = ("failure", "kind", "plan", "tried", "untold")
+
+    def __init__(self, plan: Plan, kind: Operation) -> None:
+        self.plan = plan
+        self.kind = kind
+        self.tried: list[int] = []
+        """Places in the plan, in the order of the attempts."""
+        self.untold: dict[int, GatewayError] = {}
+        """Who cannot be told what is asked, and why."""
+        self.failure: Failure | None = None
+        """The last attempt's."""
+
+    def never(self) -> dict[int, Refusal]:
+        """Those who cannot be told, as being shut for ever."""
+        return {index: Refusal(Shut.OPEN, inf) for index in self.untold}

@@ -8,23 +8,39 @@ sending side is taken as gone, as nginx takes it: nobody can tell it from one th
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 import struct
+from enum import Enum, auto
 from math import inf
 from typing import Final, Protocol, cast
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError, invalid_request
 from tollhouse.ports.reply import CallerTooSlow
 
+from .bodies import BodyRoom
 from .head import Malformed
 from .limits import Limits
 from .reader import Reader, Stage
 from .response import Response
 from .wire_request import WireRequest
 
-__all__ = ("Connection", "Front", "Limits", "WireRequest")
+__all__ = ("Connection", "Front", "Limits", "Welcome", "WireRequest")
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_UNSENT_BYTES: Final = 131_072
+"""What the kernel may hold of an answer that is not on the wire yet: unbounded, it is megabytes for a slow caller."""
+
+
+class Welcome(Enum):
+    """How a new caller is received."""
+
+    SERVED = auto()
+    REFUSED = auto()
+    """It is told that there is no room, and may take its time to hear it."""
+    TURNED_AWAY = auto()
+    """It is told so in passing: there is not even room for waiting until it has heard it."""
 
 
 class Front(Protocol):
@@ -34,6 +50,10 @@ class Front(Protocol):
     def limits(self) -> Limits: ...
 
     @property
+    def room(self) -> BodyRoom:
+        """What the bodies of all connections share."""
+
+    @property
     def is_closing(self) -> bool:
         """Whether the house drains: connections end with the exchange they are in."""
 
@@ -41,8 +61,8 @@ class Front(Protocol):
     def date(self) -> bytes:
         """Now, as HTTP writes it."""
 
-    def opened(self, connection: Connection) -> bool:
-        """A caller has come; False if there is no room, and it is to be told so."""
+    def opened(self, connection: Connection) -> Welcome:
+        """A caller has come: what is to become of it."""
 
     def closed(self, connection: Connection) -> None:
         """It is gone, and its exchange is over."""
@@ -62,6 +82,7 @@ class Connection(asyncio.Protocol):
         "_deadline",
         "_door",
         "_drained",
+        "_due_bytes",
         "_end",
         "_is_deaf",
         "_is_reading_paused",
@@ -74,7 +95,7 @@ class Connection(asyncio.Protocol):
         "_task",
         "_transport",
         "_unread",
-        "_unsent_bytes",
+        "_written_bytes",
         "is_lost",
         "limits",
     )
@@ -103,9 +124,12 @@ class Connection(asyncio.Protocol):
         """When patience with what the caller has to do next ends."""
         self._end = inf
         """When it ends although the caller goes on doing it."""
-        self._unsent_bytes = 0
+        self._written_bytes = 0
+        """In all, taken or not."""
+        self._due_bytes = 0
+        """How many of them the caller must have taken soon; 0 while nothing waits for it."""
         self._taken_at = 0.0
-        """When the caller was last seen to take something."""
+        """When that was first owed."""
 
     # -- the transport's calls
 
@@ -114,10 +138,19 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(self.limits.write_bytes)
         address = transport.get_extra_info("peername")
         self._peer = str(address[0]) if isinstance(address, tuple) and address else ""
-        self._reader = Reader(self.limits, self._peer, self)
+        self._bound_kernel(transport)
+        self._reader = Reader(self.limits, self._peer, self, self._door.room)
         self._deadline = self._loop.time() + self.limits.head_s
-        if not self._door.opened(self):
-            self._refuse(_no_room())
+        match self._door.opened(self):
+            case Welcome.REFUSED:
+                self._refuse(_no_room())
+            case Welcome.TURNED_AWAY:
+                self._turn_away(_no_room())
+
+    def _bound_kernel(self, transport: asyncio.BaseTransport) -> None:
+        own = transport.get_extra_info("socket")
+        if own is not None and own.family != socket.AF_UNIX:
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
@@ -139,7 +172,13 @@ class Connection(asyncio.Protocol):
         if self._task is None:
             self._door.closed(self)
         else:
-            self._task.add_done_callback(lambda _: self._door.closed(self))
+            self._task.add_done_callback(self._left)
+
+    def _left(self, _: asyncio.Task[None]) -> None:
+        """The exchange of a caller who is gone is over. It may never have begun, and then nobody let its body go."""
+        if self._request is not None:
+            self._request.release()
+        self._door.closed(self)
 
     def _leave(self) -> None:
         if self.is_lost:
@@ -229,6 +268,7 @@ class Connection(asyncio.Protocol):
 
     def _served(self, request: WireRequest, reply: Response) -> None:
         self._task = self._request = None
+        request.release()
         if self.is_lost:
             return
         if not reply.is_whole:
@@ -253,9 +293,15 @@ class Connection(asyncio.Protocol):
         """See response.Wire."""
         return self._door.date
 
+    @property
+    def is_full(self) -> bool:
+        """See response.Wire."""
+        return self._is_writing_paused
+
     def transmit(self, data: bytes) -> None:
         """See response.Wire."""
         if not self.is_lost:
+            self._written_bytes += len(data)
             self._transport.write(data)
 
     async def drain(self) -> None:
@@ -269,7 +315,7 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Called about twice a second: is it still worth waiting for this caller?"""
         self._watch_taking(now)
-        if now < self._deadline or self.is_lost or (self._is_deaf and self._unsent_bytes):
+        if now < self._deadline or self.is_lost or (self._is_deaf and self._due_bytes):
             return
         self._deadline = inf
         if self._is_deaf:
@@ -282,10 +328,17 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _watch_taking(self, now: float) -> None:
-        """Does the caller take what waits for it? Also after the answer: closing waits for it as well."""
+        """Does the caller take what waits for it? Also after the answer: closing waits for it as well.
+
+        A trickle is not enough: whoever takes a few bytes now and then would hold an upstream for ever.
+        """
         unsent_bytes = self._transport.get_write_buffer_size()
-        if not unsent_bytes or unsent_bytes != self._unsent_bytes:
-            self._unsent_bytes = unsent_bytes
+        if not unsent_bytes:
+            self._due_bytes = 0
+            return
+        taken_bytes = self._written_bytes - unsent_bytes
+        if not self._due_bytes or taken_bytes >= self._due_bytes:
+            self._due_bytes = taken_bytes + min(unsent_bytes, self.limits.write_bytes)
             self._taken_at = now
         elif now - self._taken_at > self.limits.write_s:
             if self._drained is not None and not self._drained.done():
@@ -312,6 +365,16 @@ class Connection(asyncio.Protocol):
         reply = Response(self, "1.1", keep_alive=False, is_head=False)
         self._door.refuse(reply, error, self._peer)
         self._linger()
+
+    def _turn_away(self, error: GatewayError) -> None:
+        """Refuse and close at once. What has come already is taken first: closing on it would take our answer back."""
+        own = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            os.read(own.fileno(), self.limits.head_bytes)
+        reply = Response(self, "1.1", keep_alive=False, is_head=False)
+        self._door.refuse(reply, error, self._peer)
+        self._ignore_input()
+        self._transport.close()
 
     def _ignore_input(self) -> None:
         self._is_deaf = True
@@ -354,7 +417,17 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def cut(self) -> None:
-        """The house closes for good."""
+        """The house closes for good: the exchange ends, and has until `drop` to say so to a caller who is still there.
+
+        The exchange tells it from a caller who is gone by `reply.is_gone`.
+        """
+        if self._task is None:
+            self._transport.abort()
+        else:
+            self._cancel()
+
+    def drop(self) -> None:
+        """Nothing more is waited for."""
         self._cancel()
         self._transport.abort()
 

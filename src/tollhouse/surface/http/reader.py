@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol
 
 import httptools
 
+from .bodies import BodyRoom
 from .head import Malformed, check_head, split_target
 from .limits import Limits
 from .wire_request import WireRequest
@@ -47,14 +48,16 @@ class Reader:
         "_parser",
         "_peer",
         "_request",
+        "_room",
         "_tail",
         "_target",
         "is_whole",
         "stage",
     )
 
-    def __init__(self, limits: Limits, peer: str, host: Host) -> None:
+    def __init__(self, limits: Limits, peer: str, host: Host, room: BodyRoom) -> None:
         self._limits = limits
+        self._room = room
         self._peer = peer
         self._host = host
         self._parser = httptools.HttpRequestParser(self)
@@ -191,6 +194,7 @@ class Reader:
             headers=headers,
             peer=self._peer,
             body_bytes=self._limits.body_bytes,
+            room=self._room,
             ask=self._host.ask_for_body,
         )
         self._host.begin(self._request)

@@ -27,6 +27,10 @@ class Wire(Protocol):
     @property
     def date(self) -> bytes: ...
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be taken that whoever writes must wait."""
+
     def transmit(self, data: bytes) -> None: ...
 
     async def drain(self) -> None:
@@ -72,7 +76,7 @@ class Response:
         self._wire.transmit(head + body if self._has_body else head)
         self.is_whole = True
 
-    def start(self, status: int, headers: HeaderList) -> None:
+    def start(self, status: int, headers: HeaderList, first: bytes = b"") -> None:
         """See ports.reply."""
         has_end = status in _WITHOUT_BODY
         self.is_chunked = not has_end and self._version == "1.1"
@@ -81,6 +85,8 @@ class Response:
         elif not has_end:
             self.is_keep_alive = False
         self._head = self._begin(status, headers)
+        if first and self._has_body:
+            self._head += self._frame(first)
 
     def _begin(self, status: int, headers: HeaderList) -> bytes:
         assert not self.is_started, "an answer has one status"
@@ -107,6 +113,13 @@ class Response:
             self._wire.transmit(head + self._frame(data))
         await self._wire.drain()
 
+    def beat(self, data: bytes) -> None:
+        """See ports.reply."""
+        if not data or not self._has_body or not self.is_started or self.is_whole or self._wire.is_full:
+            return
+        head, self._head = self._head, b""
+        self._wire.transmit(head + self._frame(data))
+
     def _frame(self, data: bytes) -> bytes:
         return b"%x\r\n%b\r\n" % (len(data), data) if self.is_chunked else data
 
@@ -121,7 +134,11 @@ class Response:
         self._wire.transmit(rest)
         self.is_whole = True
 
-    def abort(self) -> None:
+    def abort(self, last: bytes = b"") -> None:
         """See ports.reply: the connection is cut by whoever served the answer, because it is not whole."""
+        if last and self._has_body and self.is_started and not self.is_whole:
+            head, self._head = self._head, b""
+            self._wire.transmit(head + self._frame(last))
         self.is_whole = False
         self.is_keep_alive = False
+        self._has_body = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import time
@@ -13,14 +14,18 @@ import msgspec
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.pipeline import House, refuse, serve
+from tollhouse.surface.admin import AdminDoor, is_admin_path
 
-from .connection import Connection
+from .bodies import BodyRoom
+from .connection import Connection, Welcome
 from .doors import MAIN_DIALECT, OPEN_DOORS, dialect_at, find_door, no_such_door, takes
 from .limits import Limits
 from .response import Response
 from .wire_request import WireRequest
 
 _SWEEP_S: Final = 0.5
+_LAST_WORDS_S: Final = 1.0
+"""How long exchanges that have been cut may take to tell their callers so."""
 _SETTLE_S: Final = 5.0
 """How long exchanges that have been cut may take to settle their accounts."""
 _LONGEST_PATH: Final = 200
@@ -37,36 +42,63 @@ class HttpServer:
     `metrics` gives the exposition text, or is None where metrics are off.
     """
 
-    def __init__(self, house: House, limits: Limits, metrics: Callable[[], bytes] | None) -> None:
-        self._house = house
+    def __init__(
+        self,
+        house: House,
+        limits: Limits,
+        metrics: Callable[[], bytes] | None,
+        admin: AdminDoor | None = None,
+    ) -> None:
+        self.house = house
         self._metrics = metrics
+        self._admin = admin
         self._connections: set[Connection] = set()
+        self._refused: set[Connection] = set()
+        """Those of them that are only being told that there is no room."""
+        self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Future[None] | None = None
         self.limits = limits
+        self.room = BodyRoom(limits.buffered_bytes)
         self.is_closing = False
+        self.refused_count = 0
+        """Connections for which there was no room."""
         self.date = _http_date()
 
     async def start(self, listener: socket.socket) -> None:
         """Accept callers on a listening socket."""
         loop = asyncio.get_running_loop()
+        self._listener = listener
         self._server = await loop.create_server(lambda: Connection(self, loop), sock=listener, backlog=4096)
         self._sweep(loop)
 
     async def stop(self, drain_s: float) -> None:
-        """Take no new callers, let those inside finish for at most `drain_s`, then cut the rest."""
+        """Take no new callers, let those inside finish for at most `drain_s`, then cut the rest.
+
+        Those who are cut are told so: nothing but their own slowness keeps them from reading it.
+        """
         self.is_closing = True
-        if self._server is not None:
-            self._server.close()
+        self._refuse_callers()
         for connection in list(self._connections):
             connection.finish()
         await self._until_empty(drain_s)
         for connection in list(self._connections):
             connection.cut()
+        await self._until_empty(_LAST_WORDS_S)
+        for connection in list(self._connections):
+            connection.drop()
         await self._until_empty(_SETTLE_S)
         if self._sweeper is not None:
             self._sweeper.cancel()
+
+    def _refuse_callers(self) -> None:
+        """Closing is not enough: the keeper holds the same socket, and callers would wait in its queue for nobody."""
+        if self._server is None or self._listener is None:
+            return
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._server.close()
 
     async def _until_empty(self, patience_s: float) -> None:
         """Return when nobody is inside any more, or patience ends."""
@@ -87,19 +119,38 @@ class HttpServer:
 
     # -- what connections call
 
-    def opened(self, connection: Connection) -> bool:
+    def opened(self, connection: Connection) -> Welcome:
         self._connections.add(connection)
-        return not self.is_closing and len(self._connections) <= self.limits.connections
+        if not self.is_closing and len(self._connections) - len(self._refused) <= self.limits.connections:
+            return Welcome.SERVED
+        self.refused_count += 1
+        self._refused.add(connection)
+        has_room = len(self._refused) <= self.limits.refused_connections
+        return Welcome.REFUSED if has_room else Welcome.TURNED_AWAY
 
     def closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self._refused.discard(connection)
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
+
+    def serve_by(self, house: House, limits: Limits, metrics: Callable[[], bytes] | None) -> None:
+        """Have every exchange that begins from now on meet another house; the others end in the one they began in.
+
+        Connections that are open keep the limits they were opened under.
+        """
+        self.house = house
+        self.limits = limits
+        self.room.limit_bytes = limits.buffered_bytes
+        self._metrics = metrics
 
     async def serve(self, request: WireRequest, reply: Response) -> None:
         door, allowed = find_door(request.method, request.path, request.headers)
         if door is not None:
-            await serve(self._house, door, request, reply)
+            await serve(self.house, door, request, reply)
+            return
+        if self._admin is not None and is_admin_path(request.path):
+            await self._admin.serve(self.house, request, reply)
             return
         if request.path in OPEN_DOORS:
             if takes(request.method, "GET"):
@@ -109,12 +160,12 @@ class HttpServer:
         self._refuse(reply, no_such_door(request.method, request.path, allowed), request)
 
     def refuse(self, reply: Response, error: GatewayError, peer: str) -> None:
-        refuse(self._house, error, reply, door="", peer=peer, dialect=MAIN_DIALECT)
+        refuse(self.house, error, reply, door="", peer=peer, dialect=MAIN_DIALECT)
 
     def _refuse(self, reply: Response, error: GatewayError, request: WireRequest) -> None:
         door = f"{request.method} {request.path[:_LONGEST_PATH]}"
         dialect = dialect_at(request.path)
-        refuse(self._house, error, reply, door=door, peer=request.peer, dialect=dialect)
+        refuse(self.house, error, reply, door=door, peer=request.peer, dialect=dialect)
 
     # -- the open doors
 
@@ -133,8 +184,8 @@ class HttpServer:
 
     def _readiness(self, reply: Response) -> None:
         """Whether known keys can be served: the snapshot and the keys are loaded and the house is not closing."""
-        is_ready = self._house.keyring.is_loaded and not self.is_closing
-        state = {"ready": is_ready, "config": self._house.snapshot.hash, "draining": self.is_closing}
+        is_ready = self.house.keyring.is_loaded and not self.is_closing
+        state = {"ready": is_ready, "config": self.house.snapshot.hash, "draining": self.is_closing}
         reply.send(200 if is_ready else 503, [_JSON], msgspec.json.encode(state))
 
 

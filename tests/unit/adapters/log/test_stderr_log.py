@@ -53,3 +53,14 @@ def test_long_field_is_cut() -> None:
     written, stream = log(as_json=True)
     written.info("said", text="x" * 10_000)
     assert len(stream.getvalue()) < 5_000
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_list_is_a_list_in_json_and_stays_on_its_line(as_json: bool) -> None:
+    written, stream = log(as_json=as_json)
+    written.error("loop_blocked", stack=["a.py:1 one", "b.py:2\ntwo", *["more"] * 200])
+    assert stream.getvalue().count("\n") == 1
+    if as_json:
+        stack = json.loads(stream.getvalue())["stack"]
+        assert stack[:2] == ["a.py:1 one", "b.py:2\ntwo"]
+        assert len(stack) == 100

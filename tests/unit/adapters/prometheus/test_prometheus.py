@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tollhouse.adapters.prometheus import PrometheusSink
+from prometheus_client.parser import text_string_to_metric_families
+
+from tollhouse.adapters.prometheus import Family, PrometheusSink
 from tollhouse.core.exchange import AttemptRecord, Caller, ExchangeRecord, Outcome
 from tollhouse.core.operation import Operation
 from tollhouse.core.usage import Usage
@@ -60,3 +62,42 @@ def test_watched_numbers_are_read_at_each_scrape() -> None:
     numbers["connections"] = 2.0
     assert lines(sink)["tollhouse_connections"] == 2
     assert lines(sink)["tollhouse_entries_total"] == 5
+
+
+def test_copies_are_counted_apart_from_callers_and_their_cost_with_everybodys() -> None:
+    sink = PrometheusSink()
+    sink.write(record())
+    sink.write(record(id="req_2", mirrors="req_1", duration_s=99.0))
+    sink.write(record(id="req_3", mirrors="req_1", outcome=Outcome.CUT, usage=None))
+    found = lines(sink)
+    assert found['tollhouse_mirrors_total{outcome="ok",route="gpt"}'] == 1
+    assert found['tollhouse_mirrors_total{outcome="cut",route="gpt"}'] == 1
+    assert found['tollhouse_exchanges_total{code="",operation="chat",outcome="ok",route="gpt"}'] == 1
+    assert found['tollhouse_exchange_duration_seconds_count{route="gpt"}'] == 1
+    assert found['tollhouse_first_byte_seconds_count{route="gpt"}'] == 1
+    assert found['tollhouse_attempts_total{code="",deployment="up/m",outcome="ok"}'] == 3
+    assert found['tollhouse_tokens_total{direction="input",route="gpt"}'] == 14
+
+
+def test_families_are_read_at_each_scrape_and_whatever_their_labels_say_they_can_be_parsed() -> None:
+    sink = PrometheusSink()
+    names = ["plain", 'with "quotes"', "back\\slash", "two\nlines"]
+    rows = [((name, "x"), float(number)) for number, name in enumerate(names)]
+    sink.watch_families(
+        lambda: [
+            Family(name="waits", about="Calls that wait.", labels=("deployment", "kind"), rows=rows),
+            Family(name="seen", about="Calls that came.", labels=(), rows=[((), len(rows))], is_counter=True),
+        ],
+        prefix="tollhouse_",
+    )
+    found = {family.name: family for family in text_string_to_metric_families(sink.exposition().decode())}
+    waits, seen = found["tollhouse_waits"], found["tollhouse_seen"]
+    assert (waits.type, waits.documentation) == ("gauge", "Calls that wait.")
+    assert {(sample.labels["deployment"], sample.value) for sample in waits.samples} == {
+        (name, number) for number, name in enumerate(names)
+    }
+    assert (seen.type, [(sample.name, sample.value) for sample in seen.samples]) == (
+        "counter", [("tollhouse_seen_total", 4)]
+    )  # fmt: skip
+    rows.append((("another", "x"), 9.0))
+    assert lines(sink)["tollhouse_seen_total"] == 5

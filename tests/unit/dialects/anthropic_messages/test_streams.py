@@ -495,7 +495,7 @@ def test_frames_leave_with_their_events() -> None:
     assert writer.write([STARTED]).startswith(b"event: message_start\n")
     assert writer.write([PartStarted(index=0, part=Text(text=""))]) == b""
     assert b'"text":"a"' in writer.write([PartDelta(index=0, text="a")])
-    assert writer.write([Ping()]) == b'event: ping\ndata: {"type":"ping"}\n\n'
+    assert writer.write([Ping()]) == b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
 def test_an_empty_answer_is_an_answer() -> None:

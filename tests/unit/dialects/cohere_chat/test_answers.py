@@ -215,7 +215,7 @@ def test_the_tap_sees_what_the_readers_see() -> None:
     assert tap.end() == Reading(usage=COUNTED, finish_reason="TOOL_CALL")
     assert (tap.has_content, tap.is_done) == (True, True)
     assert DIALECT.tap_unary(json.dumps(WHOLE).encode(), Operation.CHAT) == tap.reading
-    assert DIALECT.stream_kind(CALL) == EVENTS
+    assert DIALECT.stream_kind(CALL).content_type == EVENTS.content_type
 
 
 def test_the_preamble_is_no_content() -> None:

@@ -78,7 +78,7 @@ def test_every_error_has_a_status_google_knows(kind: ErrorKind) -> None:
     assert document["code"] == status_of(kind)
     words = {
         400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
-        429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+        409: "ABORTED", 422: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
     }  # fmt: skip
     assert document["status"] == words[document["code"]]
 
@@ -88,9 +88,16 @@ def test_inside_a_stream_the_error_is_a_chunk_that_begins_with_it() -> None:
     frame = DIALECT.error_frame(error, "q")
     assert frame.startswith(b'data: {"error":')
     assert frame.endswith(b"\n\n")
+
+
+def test_inside_an_array_the_error_is_its_last_element() -> None:
+    error = GatewayError(ErrorKind.TIMEOUT_IDLE, "Silence.", blame=Blame.UPSTREAM)
     ask = Ask(operation=Operation.CHAT, body=b'{"contents":[]}', path_model="g", path_stream=True)
-    tail = DIALECT.error_frame(error, "q", DIALECT.read(ask))
-    assert json.loads(b"[{}" + tail)[1]["error"]["message"] == "Silence."
+    kind = DIALECT.stream_kind(DIALECT.read(ask))
+    after_one = b"[{}" + kind.heartbeat + DIALECT.error_frame(error, "q", kind)
+    alone = kind.opening + kind.heartbeat + DIALECT.error_frame(error, "q", kind, is_first=True)
+    for body in (after_one, alone):
+        assert json.loads(body)[-1]["error"]["message"] == "Silence."
 
 
 @given(status=st.integers(100, 999), body=st.binary(max_size=40), retry=st.none() | st.text(max_size=5))

@@ -29,7 +29,7 @@ from tollhouse.stages.list_models import ModelBook
 from tollhouse.stages.translate import find_way
 from tollhouse.surface.http.doors import find_door
 from tollhouse.testing import FakeClock
-from workbench import workbench
+from workbench import rooms, turnstile, workbench
 
 CONFIG = """
 version: 1
@@ -171,7 +171,7 @@ class Reply:
         self.start(status, headers)
         self.out = body
 
-    def start(self, status: int, headers: HeaderList) -> None:
+    def start(self, status: int, headers: HeaderList, first: bytes = b"") -> None:
         self.is_started, self.status = True, status
         self.headers = {name.decode(): value.decode() for name, value in headers}
 
@@ -231,7 +231,8 @@ class World:
             workbench=workbench(plugins.dialects, self.clock),
             models=ModelBook(snapshot, plugins.dialects, find_way),
             keyring=keyring,
-            dispatcher=Dispatcher(self, self, self.clock, bindings),  # type: ignore[arg-type]
+            dispatcher=Dispatcher(self, self, self.clock, bindings, turnstile(self.clock)),  # type: ignore[arg-type]
+            **rooms(snapshot, self.clock),
             accountant=Accountant(self, [], self.clock),  # type: ignore[arg-type]
             clock=self.clock,
             report=lambda _, defect: self.defects.append(defect),

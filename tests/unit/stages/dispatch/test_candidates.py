@@ -19,6 +19,7 @@ from tollhouse.ports.opened import Whole
 from tollhouse.ports.transport import UpstreamRequest
 from tollhouse.stages.dispatch import Binding, Dispatcher
 from tollhouse.testing import FakeClock
+from workbench import turnstile
 
 CALL = ClientCall(operation=Operation.CHAT, model="m", is_stream=False, asks_usage=True, body=b"{}", spans={})
 NAMES = ("a", "b", "c")
@@ -94,7 +95,7 @@ def passage() -> Passage:
 def called(upstreams: Upstreams, mine: Passage, attempts: int = 3) -> Whole:
     names = tuple(upstreams.does)
     candidates = tuple(
-        Candidate(deployment=Deployment(id=f"{name}/m", provider=name, model="m"), model="m")
+        Candidate(deployment=Deployment(id=f"{name}/m", provider=name, model="m"), model="m", route="r")
         for name in names
     )
     route = Route(
@@ -105,7 +106,8 @@ def called(upstreams: Upstreams, mine: Passage, attempts: int = 3) -> Whole:
     upstream: Any = object()
     stand_in: Any = upstreams
     bindings: dict[str, Binding] = {name: Binding(upstream, name, None) for name in names}  # type: ignore[arg-type]
-    dispatcher = Dispatcher(stand_in, stand_in, FakeClock(), bindings)
+    clock = FakeClock()
+    dispatcher = Dispatcher(stand_in, stand_in, clock, bindings, turnstile(clock))
     plan = Plan(route=route, candidates=candidates, deadline=1e9)
     answer = asyncio.run(dispatcher.call(plan, CALL, mine, upstreams.cross))
     assert isinstance(answer, Whole)

@@ -8,7 +8,8 @@ from typing import Any
 
 from contract.http_front.front import CHUNKED_HEAD, GET, chunked
 from tollhouse.core.errors import GatewayError
-from tollhouse.surface.http.connection import Connection
+from tollhouse.surface.http.bodies import BodyRoom
+from tollhouse.surface.http.connection import Connection, Welcome
 from tollhouse.surface.http.limits import Limits
 from tollhouse.surface.http.response import Response
 from tollhouse.surface.http.wire_request import WireRequest
@@ -56,8 +57,11 @@ class Door:
     is_closing = False
     date = b"now"
 
-    def opened(self, connection: Connection) -> bool:
-        return True
+    def __init__(self) -> None:
+        self.room = BodyRoom(1 << 20)
+
+    def opened(self, connection: Connection) -> Welcome:
+        return Welcome.SERVED
 
     def closed(self, connection: Connection) -> None:
         return

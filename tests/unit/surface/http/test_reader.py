@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollhouse.surface.http.bodies import BodyRoom
 from tollhouse.surface.http.head import Malformed
 from tollhouse.surface.http.limits import Limits
 from tollhouse.surface.http.reader import Reader
@@ -27,7 +28,7 @@ class Host:
 
 def reader(limits: Limits | None = None) -> tuple[Reader, Host]:
     host = Host()
-    return Reader(limits or Limits(), "127.0.0.1", host), host
+    return Reader(limits or Limits(), "127.0.0.1", host, BodyRoom(1 << 30)), host
 
 
 def plain(path: str, body: bytes) -> bytes:
@@ -107,4 +108,4 @@ def test_defect_of_the_host_is_not_taken_for_a_fault_of_the_caller() -> None:
             raise RuntimeError("ours")
 
     with pytest.raises(RuntimeError, match="ours"):
-        Reader(Limits(), "", Broken()).feed(plain("x", b""), 0)
+        Reader(Limits(), "", Broken(), BodyRoom(1 << 30)).feed(plain("x", b""), 0)

@@ -1,0 +1,28 @@
+"""The composition root: the only place that knows which adapter stands behind which port.
+
+Adapters are imported where they are needed: a serving worker never loads the database library, a command never loads
+the server.
+"""
+
+from .commands import OpenHouse, deployments_of_house, mock_server, open_house, reload_house
+from .keeping import serve_house
+from .reading import MASTER_KEY_FILE, CannotServe, Environment, Loaded, read_config
+from .secrets import resolve_secrets
+from .serving import assemble, run_worker
+
+__all__ = [
+    "MASTER_KEY_FILE",
+    "CannotServe",
+    "Environment",
+    "Loaded",
+    "OpenHouse",
+    "assemble",
+    "deployments_of_house",
+    "mock_server",
+    "open_house",
+    "read_config",
+    "reload_house",
+    "resolve_secrets",
+    "run_worker",
+    "serve_house",
+]

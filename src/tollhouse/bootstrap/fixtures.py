@@ -1,0 +1,158 @@
+"""What a worker has for as long as it lives, and the house it makes of it for one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tollhouse.adapters.system import SystemClock
+from tollhouse.config.address import parse_network
+from tollhouse.config.snapshot import Snapshot
+from tollhouse.core.secret import Secret
+
+if TYPE_CHECKING:
+    from tollhouse.adapters.http1 import Http1Transport
+    from tollhouse.adapters.journal import FileJournal
+    from tollhouse.adapters.prometheus import PrometheusSink
+    from tollhouse.balancing.standings import Standings
+    from tollhouse.pipeline import House
+    from tollhouse.plugins import Plugins
+    from tollhouse.ports.log import Log
+    from tollhouse.ports.recall import Recall
+    from tollhouse.runtime.link import Boot
+    from tollhouse.runtime.pressure import PressureGate, Shares
+    from tollhouse.runtime.upkeep import Upkeep
+    from tollhouse.stages.account import Accountant
+    from tollhouse.stages.authenticate import Keyring
+    from tollhouse.stages.detach import Detached
+    from tollhouse.stages.dispatch import Binding, Turnstile
+    from tollhouse.stages.mirrors import Mirrors
+    from tollhouse.stages.replay import ReplayBook
+
+
+class Fixtures(msgspec.Struct, frozen=True, kw_only=True):
+    """What stays over every reload."""
+
+    plugins: Plugins
+    clock: SystemClock
+    log: Log
+    journal: FileJournal
+    transport: Http1Transport
+    metrics: PrometheusSink
+    recall: Recall
+    keyring: Keyring
+    accountant: Accountant
+    standings: Standings
+    turnstile: Turnstile
+    replays: ReplayBook
+    detached: Detached
+    mirrors: Mirrors
+    gate: PressureGate
+    upkeep: Upkeep
+    shares: Shares
+    """Of the open files this process may have."""
+
+
+def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
+    """To be called inside the worker's loop, once."""
+    from tollhouse.adapters.http1 import Http1Transport  # noqa: PLC0415
+    from tollhouse.adapters.http1.limits import Limits as TransportLimits  # noqa: PLC0415
+    from tollhouse.adapters.journal import FileJournal  # noqa: PLC0415
+    from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
+    from tollhouse.adapters.memory import MemoryRecall  # noqa: PLC0415
+    from tollhouse.adapters.prometheus import PrometheusSink  # noqa: PLC0415
+    from tollhouse.balancing.standings import Standings  # noqa: PLC0415
+    from tollhouse.runtime.pressure import PressureGate, share_files  # noqa: PLC0415
+    from tollhouse.runtime.resources import Resources  # noqa: PLC0415
+    from tollhouse.runtime.upkeep import Upkeep  # noqa: PLC0415
+    from tollhouse.stages.account import Accountant  # noqa: PLC0415
+    from tollhouse.stages.authenticate import Keyring  # noqa: PLC0415
+    from tollhouse.stages.detach import Detached  # noqa: PLC0415
+    from tollhouse.stages.dispatch import Turnstile  # noqa: PLC0415
+    from tollhouse.stages.mirrors import Mirrors  # noqa: PLC0415
+    from tollhouse.stages.replay import ReplayBook  # noqa: PLC0415
+
+    clock = SystemClock()
+    log = StderrLog(as_json=snapshot.observability.log == "json")
+    standings = Standings()
+    journal = FileJournal(
+        Path(snapshot.journal.folder),
+        boot.writer,
+        durability=snapshot.journal.durability,
+        max_bytes=snapshot.journal.max_bytes,
+    )
+    metrics = PrometheusSink()
+    resources = Resources(snapshot.server.max_memory_bytes)
+    shares = share_files(resources.files_limit)
+    gate = PressureGate()
+    return Fixtures(
+        plugins=plugins,
+        clock=clock,
+        log=log,
+        journal=journal,
+        transport=Http1Transport(TransportLimits(connections=shares.upstreams)),
+        metrics=metrics,
+        recall=MemoryRecall(clock),
+        keyring=Keyring(Secret(boot.pepper)),
+        accountant=Accountant(journal, [metrics], clock),
+        standings=standings,
+        turnstile=Turnstile(standings, clock),
+        replays=ReplayBook(clock),
+        detached=Detached(lambda defect: report(log, "", defect)),
+        mirrors=Mirrors(lambda defect: report(log, "", defect)),
+        gate=gate,
+        upkeep=Upkeep(gate, resources, log),
+        shares=shares,
+    )
+
+
+def house_of(fixtures: Fixtures, snapshot: Snapshot, bindings: Mapping[str, Binding]) -> House:
+    """The house of one configuration. Cheap: it is made on the loop, between two exchanges."""
+    from tollhouse.adapters.fetch import GuardedFetcher  # noqa: PLC0415
+    from tollhouse.pipeline import House  # noqa: PLC0415
+    from tollhouse.stages.dispatch import Dispatcher  # noqa: PLC0415
+    from tollhouse.stages.list_models import ModelBook  # noqa: PLC0415
+    from tollhouse.stages.route import Router  # noqa: PLC0415
+    from tollhouse.stages.translate import Workbench, find_way  # noqa: PLC0415
+
+    dialects, clock, transport = fixtures.plugins.dialects, fixtures.clock, fixtures.transport
+    fetcher = GuardedFetcher(
+        transport,
+        clock,
+        allow=[parse_network(network) for network in snapshot.fetch.allow],
+        max_bytes=snapshot.fetch.max_bytes,
+        timeout_s=snapshot.fetch.timeout_s,
+    )
+    standings = fixtures.standings
+    standings.configure(
+        {name: upstream.breaker for name, upstream in snapshot.providers.items()},
+        {name: route.deployments for name, route in snapshot.routes.items()},
+    )
+    return House(
+        snapshot=snapshot,
+        router=Router(snapshot, standings),
+        workbench=Workbench(dialects, fixtures.recall, fetcher),
+        models=ModelBook(snapshot, dialects, find_way),
+        keyring=fixtures.keyring,
+        dispatcher=Dispatcher(transport, fixtures.journal, clock, bindings, fixtures.turnstile),
+        accountant=fixtures.accountant,
+        clock=clock,
+        gate=fixtures.gate,
+        replays=fixtures.replays,
+        detached=fixtures.detached,
+        mirrors=fixtures.mirrors,
+        report=lambda id_, defect: report(fixtures.log, id_, defect),
+    )
+
+
+def report(log: Log, request_id: str, defect: BaseException) -> None:
+    """A defect's place, without any value: a traceback's lines may quote what somebody sent."""
+    frames = []
+    trace = defect.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    log.error("defect", request_id=request_id, kind=type(defect).__name__, where=" > ".join(frames[-8:]))

@@ -1,0 +1,179 @@
+"""The keeper's process: what it keeps, and how it starts its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tollhouse.adapters.system import SystemClock
+from tollhouse.config.address import Listen
+from tollhouse.core.ids import time_ordered_id
+from tollhouse.core.problem import ConfigProblem
+from tollhouse.core.secret import Secret
+
+from .books import feeder_of, only_keeper, open_books
+from .editions import Editions
+from .reading import CannotServe, Environment, Loaded, find_pepper, journal_folder, read_config
+from .secrets import usable_secrets, without_secrets
+
+if TYPE_CHECKING:
+    from tollhouse.runtime.edition import Edition
+    from tollhouse.runtime.keeper import Books, FirstKeys
+    from tollhouse.runtime.link import Boot
+
+_BACKLOG: Final = 4096
+_WORKER: Final = "from tollhouse.bootstrap import run_worker; run_worker()"
+
+
+def serve_house(
+    path: Path,
+    environment: Environment,
+    listen: Listen | None,
+    *,
+    warn: Callable[[tuple[ConfigProblem, ...]], None],
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until a signal ends it.
+
+    `warn` is told what is not wrong but odd; `on_ready` the address, once known keys can be served.
+    Raises: ConfigInvalid, CannotServe, StoreUnavailable.
+    """
+    loaded = read_config(path, environment)
+    warn(loaded.snapshot.warnings)
+    secrets = usable_secrets(loaded, environment)
+    pepper = find_pepper(loaded.folder, environment)
+    folder = journal_folder(loaded)
+    with (
+        only_keeper(folder) as is_ours,
+        _listener(listen or loaded.snapshot.listen) as listener,
+    ):
+        if not is_ours:
+            raise CannotServe(
+                f"Another house keeps the journal in {folder}.",
+                "Stop it first, or give this one a journal.folder of its own.",
+            )
+        keeping = _Keeping(
+            loaded=loaded,
+            secrets=secrets,
+            environment=environment,
+            pepper=pepper,
+            folder=folder,
+            listener=listener,
+            clock=SystemClock(),
+        )
+        asyncio.run(keeping.keep(path, on_ready))
+
+
+@contextmanager
+def _listener(listen: Listen) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((listen.host, listen.port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise CannotServe(
+                f"Cannot listen on {listen.host} port {listen.port}: {error.strerror or error}.",
+                "Free the address, or choose another with --listen or server.listen.",
+            ) from error
+        listener.settimeout(0.0)
+        yield listener
+
+
+class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
+    """How the keeper of one house does what it is there for."""
+
+    loaded: Loaded
+    """What the house was started with."""
+    secrets: Mapping[str, Secret]
+    environment: Environment
+    pepper: Secret
+    folder: Path
+    """The journal's."""
+    listener: socket.socket
+    clock: SystemClock
+
+    async def keep(self, path: Path, on_ready: Callable[[str], None] | None) -> None:
+        """Until a signal ends it."""
+        from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
+        from tollhouse.runtime.keeper import Keeper, Orders  # noqa: PLC0415
+
+        log = StderrLog(as_json=self.loaded.config.observability.log == "json")
+        address = self._address()
+
+        def ready() -> None:
+            log.info("ready", address=address, config=self.loaded.snapshot.hash, pid=os.getpid())
+            if on_ready is not None:
+                on_ready(address)
+
+        editions = Editions(path, self.environment, self.loaded)
+        try:
+            orders = Orders(
+                edition=await editions.first(self.loaded, self.secrets),
+                read_again=editions.read_again,
+                boot=self._boot,
+                spawn=self._spawn,
+                close_listener=self.listener.close,
+                first_keys=self._first_keys,
+                open_books=self._open_books,
+                new_writer=lambda: time_ordered_id("w", self.clock.now(), self.clock.entropy(4)),
+                folder=self.folder,
+            )
+            await Keeper(orders, log).run(ready)
+        finally:
+            await editions.close()
+        log.info("stopped")
+
+    def _address(self) -> str:
+        host, port = self.listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _boot(self, edition: Edition, writer: str) -> Boot:
+        from tollhouse.runtime.link import Boot  # noqa: PLC0415
+
+        admin_key = self.environment.admin_key
+        return Boot(
+            config=edition.config,
+            secrets=edition.revealed(),
+            pepper=self.pepper.reveal(),
+            base_urls=dict(edition.base_urls),
+            folder=str(self.loaded.folder),
+            writer=writer,
+            listener_fd=self.listener.fileno(),
+            admin_key=admin_key.reveal() if admin_key is not None else None,
+            waits_for_restart=edition.waits_for_restart,
+        )
+
+    async def _spawn(
+        self, end: socket.socket, stacks_fd: int, edition: Edition
+    ) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _WORKER,
+            str(end.fileno()),
+            str(stacks_fd),
+            pass_fds=(end.fileno(), stacks_fd, self.listener.fileno()),
+            stdin=asyncio.subprocess.DEVNULL,
+            env=without_secrets(self.environment.variables, edition.secrets),
+        )
+
+    def _first_keys(self) -> FirstKeys:
+        from tollhouse.adapters.first_keys import first_keys  # noqa: PLC0415
+
+        return first_keys(Path(self.loaded.snapshot.store.removeprefix("sqlite:///")))
+
+    def _open_books(self) -> Books:
+        from tollhouse.runtime.keeper import Books  # noqa: PLC0415
+
+        store = open_books(self.loaded)
+        return Books(store, feeder_of(store, self.folder))

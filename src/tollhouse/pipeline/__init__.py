@@ -1,0 +1,6 @@
+"""The page: one exchange through the rooms of the house, in order. `page` is where to begin reading."""
+
+from .house import Door, House
+from .page import refuse, serve
+
+__all__ = ["Door", "House", "refuse", "serve"]

@@ -1,0 +1,93 @@
+"""How exchanges end: told to the caller, written into the book, exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError
+from tollhouse.core.exchange import Outcome
+from tollhouse.core.passage import Passage
+from tollhouse.ports.dialect import Dialect
+from tollhouse.ports.reply import CallerGone, Reply
+from tollhouse.stages.account import outcome_of
+from tollhouse.stages.deliver import (
+    error_headers,
+)
+
+from .house import House
+from .own_paths import UNREAD
+
+
+async def concluded(
+    house: House, dialect: Dialect, reply: Reply, passage: Passage, work: Awaitable[bool]
+) -> None:
+    """The work, its end told to the caller and the book, however it ends. Raises only CancelledError."""
+    is_ours = True
+    try:
+        is_ours = await work
+        if is_ours and passage.outcome is Outcome.OPEN:
+            passage.outcome = Outcome.OK
+    except GatewayError as error:
+        fail(error, reply, passage, dialect, house)
+    except CallerGone:
+        passage.outcome = Outcome.CLIENT_GONE
+        reply.abort()
+    except asyncio.CancelledError:
+        is_ours = not passage.is_handed_on
+        if is_ours and passage.outcome is Outcome.OPEN:
+            _cut(reply, passage, dialect, house)
+        raise
+    except Exception as defect:  # noqa: BLE001 - whatever it is, the caller gets an answer and the book its row
+        house.report(passage.id, defect)
+        fail(_internal(), reply, passage, dialect, house)
+    finally:
+        if is_ours:
+            house.accountant.settle(passage)
+
+
+def _cut(reply: Reply, passage: Passage, dialect: Dialect, house: House) -> None:
+    """Ended from outside: by the caller who has left, or by the house that closes and says so."""
+    if reply.is_gone:
+        passage.outcome = Outcome.CLIENT_GONE
+        return
+    fail(_closing(), reply, passage, dialect, house)
+    passage.outcome = Outcome.CUT
+
+
+def fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect, house: House) -> None:
+    """Tell the caller and the book."""
+    passage.outcome = outcome_of(error, passage)
+    passage.error = error.kind.value
+    passage.error_message = error.message
+    if reply.is_gone:
+        return
+    if not reply.is_started:
+        body = dialect.error_body(error, passage.id)
+        passage.status = error.status
+        passage.response_bytes = len(body)
+        reply.send(error.status, error_headers(error, passage, house.clock), body)
+    elif passage.operation in UNREAD:
+        reply.abort()
+    else:
+        is_first = not passage.response_bytes
+        reply.end(dialect.error_frame(error, passage.id, passage.stream_kind, is_first=is_first))
+
+
+def _closing() -> GatewayError:
+    return GatewayError(
+        ErrorKind.OVERLOADED,
+        "The gateway is shutting down and could not wait for this call to end.",
+        blame=Blame.OPERATOR,
+        hint="Send the call again: another gateway, or this one once it is back, will take it.",
+        retry_after_s=1.0,
+    )
+
+
+def _internal() -> GatewayError:
+    return GatewayError(
+        ErrorKind.INTERNAL,
+        "The gateway has a defect and could not answer.",
+        blame=Blame.GATEWAY,
+        hint="Tell the operator the request id; the log has the details under it.",
+    )

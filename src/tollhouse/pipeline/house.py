@@ -1,0 +1,60 @@
+"""What an exchange meets on its way: its door, and the house behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from tollhouse.config.snapshot import Snapshot
+from tollhouse.core.operation import Operation
+from tollhouse.ports.clock import Clock
+from tollhouse.ports.gate import Gate
+from tollhouse.stages.account import Accountant
+from tollhouse.stages.authenticate import Keyring
+from tollhouse.stages.detach import Detached
+from tollhouse.stages.dispatch import Dispatcher
+from tollhouse.stages.list_models import ModelBook
+from tollhouse.stages.mirrors import Mirrors
+from tollhouse.stages.replay import ReplayBook
+from tollhouse.stages.route import Router
+from tollhouse.stages.translate import Workbench
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """One path of the public contract: what is asked there, and in which wire API."""
+
+    operation: Operation
+    dialect: str
+    model: str | None = None
+    """What the path names, decoded."""
+    verb: str | None = None
+    """What the path asks for, where its last word does; such as `streamGenerateContent`."""
+    is_stream: bool | None = None
+    """Whether a stream is wanted, where the path decides."""
+    response: str | None = None
+    """The earlier response the path names, still percent-encoded."""
+
+    @property
+    def takes_key_in_query(self) -> bool:
+        """Google's oldest clients send it as `?key=`."""
+        return self.dialect.startswith("gemini_")
+
+
+class House(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an exchange meets on its way. Built once by bootstrap."""
+
+    snapshot: Snapshot
+    router: Router
+    workbench: Workbench
+    models: ModelBook
+    keyring: Keyring
+    dispatcher: Dispatcher
+    accountant: Accountant
+    clock: Clock
+    gate: Gate
+    replays: ReplayBook
+    detached: Detached
+    mirrors: Mirrors
+    report: Callable[[str, BaseException], None]
+    """Told of defects of the house, with the request id: they are ours to mend, never the caller's to read."""

@@ -1,0 +1,240 @@
+"""A call to a model by its public name: planned, made, and given to whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from tollhouse.config.snapshot import Upstream
+from tollhouse.core.identity import Principal
+from tollhouse.core.passage import Passage
+from tollhouse.core.routing import Candidate, OnDisconnect, Plan, Route
+from tollhouse.ports.crossing import Crossing
+from tollhouse.ports.dialect import Ask, ClientCall, Dialect
+from tollhouse.ports.opened import Whole
+from tollhouse.ports.reply import HeaderList, Reply
+from tollhouse.ports.request import Request
+from tollhouse.ports.translation import Scene
+from tollhouse.stages.admit import admit
+from tollhouse.stages.conversation import (
+    DIALECT as RESPONSES,
+)
+from tollhouse.stages.conversation import (
+    Conversation,
+    Memory,
+    open_conversation,
+)
+from tollhouse.stages.deliver import (
+    UNBUFFERED,
+    answer_headers,
+    deliver_live,
+    deliver_whole,
+    early_headers,
+)
+from tollhouse.stages.detach import Detachable
+from tollhouse.stages.pulse import Pulse
+from tollhouse.stages.replay import fingerprint, key_of
+from tollhouse.stages.translate import Translator, header_text
+from tollhouse.stages.translate.aside import aside
+
+from .endings import concluded
+from .house import Door, House
+from .mirroring import mirror
+from .own_paths import STATE
+from .planning import planned
+
+_LARGE_BYTES: Final = 256 * 1024
+"""From here on hashing a body would be felt by others."""
+
+
+async def call_model(
+    house: House,
+    door: Door,
+    principal: Principal,
+    dialect: Dialect,
+    request: Request,
+    reply: Reply,
+    passage: Passage,
+) -> bool:
+    """Whether the exchange ended here, see `_enter`."""
+    body = await request.body()
+    passage.request_bytes = len(body)
+    call = await aside(body, dialect.read, _ask(door, request, body))
+    passage.model = call.model
+    passage.is_stream = call.is_stream
+
+    admit(principal, call.model)
+    plan = planned(house, principal, dialect, call, headers=request.headers, accepted=passage.accepted)
+    passage.route = plan.route.name
+    exchange = partial(_exchange, house, door, principal, dialect, call, plan, passage)
+    key = key_of(request.headers)
+    if key is not None:
+        mark = await _mark(request, door, body)
+        return await _once(house, dialect, principal.tenant, key, mark, exchange, reply, passage)
+    if plan.route.on_disconnect is OnDisconnect.DRAIN:
+        detachable = Detachable(reply)
+        passage.is_handed_on = True
+        is_held = _is_held_by(detachable)
+        work = concluded(house, dialect, detachable, passage, exchange(detachable, is_held))
+        await house.detached.run(work, detachable, outlives=True)
+        return False
+    return await exchange(reply, lambda: not reply.is_gone)
+
+
+def _is_held_by(detachable: Detachable) -> Callable[[], bool]:
+    return lambda: not (detachable.is_let_go or detachable.is_gone)
+
+
+async def _mark(request: Request, door: Door, body: bytes) -> bytes:
+    """What tells this request from others under the same idempotency key."""
+    parts = (request.method, request.path, request.query, door.dialect, body)
+    if len(body) > _LARGE_BYTES:
+        return await asyncio.to_thread(fingerprint, *parts)
+    return fingerprint(*parts)
+
+
+async def _once(
+    house: House,
+    dialect: Dialect,
+    tenant: str,
+    key: str,
+    mark: bytes,
+    exchange: Callable[[Reply, Callable[[], bool]], Awaitable[bool]],
+    reply: Reply,
+    passage: Passage,
+) -> bool:
+    """One upstream call for all requests with this key: the first has it made, all are given what was recorded."""
+    tape, is_first = house.replays.claim(tenant, key, mark)
+    if not is_first:
+        passage.replays = tape.exchange_id
+        await tape.play(reply, is_repeat=True)
+        return True
+    tape.exchange_id = passage.id
+    passage.is_handed_on = True
+
+    async def work() -> None:
+        await concluded(house, dialect, tape, passage, exchange(tape, lambda: not tape.is_gone))
+        if not passage.has_reached_an_upstream:
+            house.replays.forget(tenant, key, tape)
+
+    await house.detached.run(tape.record(work()), tape, outlives=True, meanwhile=tape.play(reply))
+    return False
+
+
+async def _exchange(
+    house: House,
+    door: Door,
+    principal: Principal,
+    dialect: Dialect,
+    call: ClientCall,
+    plan: Plan,
+    passage: Passage,
+    reply: Reply,
+    is_wanted: Callable[[], bool],
+) -> bool:
+    """From the plan to the last byte. Once `is_wanted` says no, nothing more is begun."""
+    translator = partial(_translator, house, door, principal, dialect, plan.route, passage)
+    conversation: Conversation | None = None
+    cross = translator(call).cross
+    if dialect.name == RESPONSES:
+        conversation = _conversation(house, principal, dialect, call, plan)
+        plan = conversation.plan
+        cross = partial(_cross, conversation, translator, translator(conversation.call))
+    if plan.route.mirror is not None:
+        mirror(house, door, principal, dialect, call, plan.route, passage, conversation, _exchange)
+    if not call.is_stream:
+        answer = await house.dispatcher.call(plan, call, passage, cross, is_wanted)
+        assert isinstance(answer, Whole)
+        deliver_whole(answer, reply, _headers(house, conversation, passage), passage, house.clock)
+        return True
+    passage.stream_kind = dialect.stream_kind(call)
+    pulse = Pulse(
+        reply,
+        passage,
+        after_s=plan.route.heartbeat_after_s,
+        on_start=lambda: (200, early_headers(passage)),
+    )
+    pulse.begin()
+    try:
+        answer = await house.dispatcher.call(plan, call, passage, cross, is_wanted)
+        assert not isinstance(answer, Whole)
+        headers = [*_headers(house, conversation, passage), *UNBUFFERED]
+        await deliver_live(answer, reply, headers, passage, house.clock)
+    finally:
+        pulse.stop()
+    return True
+
+
+def _headers(house: House, conversation: Conversation | None, passage: Passage) -> HeaderList:
+    headers = answer_headers(passage, house.clock)
+    if passage.dropped:
+        headers.append((b"x-tollhouse-dropped", header_text(passage.dropped)))
+    state = conversation.state_of(passage.attempts[-1].candidate) if conversation is not None else None
+    if state is not None:
+        headers.append((STATE, state.encode()))
+    return headers
+
+
+def _translator(
+    house: House,
+    door: Door,
+    principal: Principal,
+    dialect: Dialect,
+    route: Route,
+    passage: Passage,
+    call: ClientCall,
+) -> Translator:
+    return Translator(
+        house.workbench,
+        call,
+        dialect,
+        tenant=principal.tenant,
+        mode=route.unknown_parameters,
+        scene=Scene(id=passage.id.partition("_")[2], now=int(passage.accepted_at), model=call.model),
+        verb=door.verb,
+    )
+
+
+def _conversation(
+    house: House, principal: Principal, dialect: Dialect, call: ClientCall, plan: Plan
+) -> Conversation:
+    def is_native(candidate: Candidate) -> bool:
+        upstream = house.snapshot.providers[candidate.deployment.provider]
+        way = house.workbench.ways.find(upstream, candidate, call, dialect)
+        return way is not None and way.is_straight
+
+    return open_conversation(
+        call,
+        plan,
+        dialect=dialect,
+        memory=Memory(house.workbench.recall, principal.tenant),
+        providers=house.snapshot.providers,
+        is_native=is_native,
+        may_use=principal.may_use,
+    )
+
+
+async def _cross(
+    conversation: Conversation,
+    translator: Callable[[ClientCall], Translator],
+    usual: Translator,
+    candidate: Candidate,
+    upstream: Upstream,
+) -> Crossing:
+    """The way to one candidate, who may be told less than the others, with its answer remembered."""
+    call = conversation.call_for(candidate)
+    mine = usual if call is conversation.call else translator(call)
+    return conversation.watched(candidate, await mine.cross(candidate, upstream))
+
+
+def _ask(door: Door, request: Request, body: bytes) -> Ask:
+    return Ask(
+        operation=door.operation,
+        body=body,
+        path_model=door.model,
+        path_stream=door.is_stream,
+        query=request.query,
+        headers=request.headers,
+    )

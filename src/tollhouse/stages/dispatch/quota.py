@@ -1,0 +1,54 @@
+"""What a provider's answer says about how much more it will take: its rate-limit headers, where they say "nothing".
+
+Sources, read 2026-11: OpenAI, "Rate limits" (`x-ratelimit-remaining-requests`, `-tokens`, with `x-ratelimit-reset-…` as
+durations such as `1s`, `6m0s`, `20ms`), which most compatible servers copy, some with plain seconds; Anthropic, "Rate
+limits" (`anthropic-ratelimit-requests-remaining`, `-tokens-…`, with `…-reset` as an RFC 3339 time).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final
+
+from tollhouse.ports.transport import Headers
+
+_RESET: Final = {
+    b"x-ratelimit-remaining-requests": b"x-ratelimit-reset-requests",
+    b"x-ratelimit-remaining-tokens": b"x-ratelimit-reset-tokens",
+    b"anthropic-ratelimit-requests-remaining": b"anthropic-ratelimit-requests-reset",
+    b"anthropic-ratelimit-tokens-remaining": b"anthropic-ratelimit-tokens-reset",
+    b"anthropic-ratelimit-input-tokens-remaining": b"anthropic-ratelimit-input-tokens-reset",
+    b"anthropic-ratelimit-output-tokens-remaining": b"anthropic-ratelimit-output-tokens-reset",
+}
+"""Where it stands what is left, and where when there is more again."""
+_DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_LONGEST_TEXT: Final = 64
+
+
+def used_up_for_s(headers: Headers, now: float) -> float | None:
+    """For how long a quota is used up, in seconds; None where nothing says that one is. `now` is the wall clock's."""
+    longest_s: float | None = None
+    for name, value in headers:
+        if value == b"0" and (reset := _RESET.get(name)) is not None:
+            reset_s = _seconds(headers, reset, now)
+            if reset_s is not None and reset_s > (longest_s or 0.0):
+                longest_s = reset_s
+    return longest_s
+
+
+def _seconds(headers: Headers, name: bytes, now: float) -> float | None:
+    text = next((value for key, value in headers if key == name), b"").decode("latin-1").strip()
+    if not text or len(text) > _LONGEST_TEXT:
+        return None
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        seconds = float(text)
+        return seconds - now if seconds > 1e9 else seconds
+    duration = _DURATION.fullmatch(text)
+    if duration is not None:
+        hours, minutes, whole, thousandths = (float(part or 0) for part in duration.groups())
+        return hours * 3600 + minutes * 60 + whole + thousandths / 1000
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() - now
+    except (ValueError, OverflowError):
+        return None

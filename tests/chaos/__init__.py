@@ -1,0 +1,1 @@
+"""The catalogue of faults, run against a real house: `make chaos`."""
