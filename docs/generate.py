@@ -125,6 +125,17 @@ Where the path names the model, the name stands in it percent-encoded. Errors co
 A caller that closes its sending side before the answer is complete counts as gone, as it does for nginx.
 Bodies come as plain JSON, with a length or in chunks; compressed ones are refused.
 
+## Headers of requests
+
+| header | meaning |
+|---|---|
+| `x-tollhouse-timeout-s` | seconds for the whole call, or clocks by name such as `total=30, first_token=5`, within \
+the route's `longest_timeouts` |
+| `x-tollhouse-priority` | `interactive`, which is the default, or `batch`, which is the first to be turned away |
+| `x-tollhouse-session` | any text: calls with the same one go to the same deployment on routes with \
+`strategy: sticky` |
+| `idempotency-key` | one upstream call for all requests with this key, see [its guide](../guides/idempotency.md) |
+
 ## Headers of answers
 
 | header | meaning |
@@ -137,6 +148,7 @@ Bodies come as plain JSON, with a length or in chunks; compressed ones are refus
 absent where nothing was; on successful answers |
 | `x-tollhouse-config` | hash of the configuration that decided |
 | `x-tollhouse-overhead-ms` | time in the house up to the first byte, without waiting for upstreams |
+| `idempotent-replayed` | `true` where the answer is that of an earlier request with the same `idempotency-key` |
 | `retry-after` | the upstream's, or the house's own |
 | `x-should-retry` | `false` where the same request would fail the same way |
 

@@ -4,8 +4,8 @@ Runs in a process of its own, so that what the scenario's own load costs in this
 Beside every call through the house it makes one past it, straight to the upstream: what those become slower by is the
 machine's doing and not the house's.
 
-`python -m chaos.probe HOUSE UPSTREAM MODEL PER_S`, the key in CHAOS_PROBE_KEY; ends with standard input, and writes what
-it saw.
+`python -m chaos.probe HOUSE UPSTREAM MODEL PER_S`, the key in CHAOS_PROBE_KEY; ends with standard input, and writes
+what it saw.
 """
 
 from __future__ import annotations

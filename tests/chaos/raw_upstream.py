@@ -76,6 +76,18 @@ class Wire:
                 while await self._reader.read(65_536):
                     pass
 
+    async def is_left(self, within_s: float) -> bool:
+        """Whether the other side closes within so long. Returns as soon as it does."""
+        try:
+            async with asyncio.timeout(within_s):
+                while await self._reader.read(65_536):
+                    pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
     def reset(self) -> None:
         """RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -154,8 +154,8 @@ class Rig:
 
     async def open_house(
         self,
-        providers: dict[str, str | Tree],
-        routes: dict[str, Tree],
+        providers: Mapping[str, str | Tree],
+        routes: Mapping[str, Tree],
         *,
         names: NameServer | None = None,
         **more: Any,

@@ -150,14 +150,14 @@ def test_callers_are_not_charged_for_copies_and_the_route_is(house: House, shado
     created = house.new_key_with_id("gpt", name="accounted")
     headers = house.chat(created["key"])[1]
     until(lambda: copies_of(house, headers))
+    routes = Counter(row["route"] for row in house.book())
 
     def requests(by: str, name: str) -> int:
         rows = json.loads(house.run("usage", "--by", by, "--json").stdout)
         return sum(row["requests"] for row in rows if row[by] == name)
 
     assert requests("key", "accounted") == 1
-    assert requests("route", "shadow") == sum(row["route"] == "shadow" for row in house.book())
-    assert requests("route", "gpt") == sum(row["route"] == "gpt" for row in house.book())
+    assert requests("route", "shadow") == routes["shadow"] > 0
 
 
 def test_metrics_count_copies_apart_from_callers(house: House, key: str) -> None:

@@ -16,6 +16,7 @@ from .reading import Environment, Loaded
 
 if TYPE_CHECKING:
     from tollhouse.config.resolve import Resolution
+    from tollhouse.config.tree import Config
     from tollhouse.ports.secrets import SecretSource
 
 _OWN: Final = frozenset(["TOLLHOUSE_MASTER_KEY", "TOLLHOUSE_ADMIN_KEY"])
@@ -35,11 +36,11 @@ def usable_secrets(loaded: Loaded, environment: Environment) -> Mapping[str, Sec
     resolution = resolve_secrets(loaded, environment)
     if not resolution.is_complete:
         raise ConfigInvalid(resolution.problems)
-    _check_forms(loaded.snapshot, resolution.secrets)
+    _check_forms(loaded.config, loaded.snapshot, resolution.secrets)
     return resolution.secrets
 
 
-def _check_forms(snapshot: Snapshot, secrets: Mapping[str, Secret]) -> None:
+def _check_forms(config: Config, snapshot: Snapshot, secrets: Mapping[str, Secret]) -> None:
     """Raises: ConfigInvalid naming every secret that cannot be one of its provider's kind."""
     from tollhouse.ports.provider import AuthScheme  # noqa: PLC0415
 
@@ -48,24 +49,27 @@ def _check_forms(snapshot: Snapshot, secrets: Mapping[str, Secret]) -> None:
         for name, upstream in snapshot.providers.items()
         if upstream.credential is not None and upstream.provider.auth.scheme is not AuthScheme.HEADER
     }
-    problems = asyncio.run(_misformed(formed)) if formed else ()
+    paths = {reference: path for path, reference in references(config)}
+    problems = asyncio.run(_misformed(formed, paths)) if formed else ()
     if problems:
         raise ConfigInvalid(problems)
 
 
-async def _misformed(formed: Mapping[str, tuple[Upstream, Secret]]) -> tuple[ConfigProblem, ...]:
+async def _misformed(
+    formed: Mapping[str, tuple[Upstream, Secret]], paths: Mapping[str, str]
+) -> tuple[ConfigProblem, ...]:
     from tollhouse.adapters.credentials import opener_for  # noqa: PLC0415
     from tollhouse.adapters.http1 import Http1Transport  # noqa: PLC0415
 
     problems = []
     transport = Http1Transport()
-    for name, (upstream, secret) in formed.items():
+    for upstream, secret in formed.values():
         try:
             opener_for(
                 upstream.provider.auth, secret, upstream.origin, upstream.settings, transport, SystemClock()
             )
         except ValueError as error:
-            problems.append(ConfigProblem(path=f"providers.{name}.credential", message=str(error)))
+            problems.append(ConfigProblem(path=paths[upstream.credential or ""], message=str(error)))
     await transport.close()
     return tuple(problems)
 

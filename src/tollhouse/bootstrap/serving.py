@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 _JOURNAL_COUNTERS: Final = ("entries", "written_bytes", "flushes", "failures", "dropped", "refused")
 
+_ALONE_S: Final = 2.0
+"""How long exchanges whose callers have left may go on when everybody else is gone."""
+
 
 def run_worker() -> None:
     """The entry of a worker process. Its arguments: the numbers of its end of the link, and of its pipe for stacks."""
@@ -230,6 +233,7 @@ class Workshop:
     async def close(self) -> None:
         """See runtime.worker."""
         await self._fixtures.mirrors.close()
+        await self._fixtures.detached.close(_ALONE_S)
         self._fixtures.journal.close()
         await self._fixtures.transport.close()
 

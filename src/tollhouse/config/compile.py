@@ -26,6 +26,7 @@ from .deployments import Accounts
 from .fallbacks import FallbackCompiler
 from .findings import MOST_PROBLEMS, bounded, nearest, path_of
 from .globs import Names
+from .health import health_problems
 from .snapshot import Snapshot, Upstream, hash_of, index_stars
 
 _HOSTED_KIND: Final = "mock"
@@ -124,6 +125,7 @@ class _Compiler:
                 self._error(f"{path}.credential", f"{provider.title} needs a credential.", hint)
             self._check_credentials(path, written)
             self._check_breaker(path, written.breaker)
+            self.problems += health_problems(path, written.health_check)
             self._check_settings(path, written, provider)
             dialects = self._dialects(f"{path}.dialects", written, provider)
             base = self._base(f"{path}.base_url", name, written, provider)
@@ -149,6 +151,7 @@ class _Compiler:
             settings=MappingProxyType(_settings(written, provider)),
             foreign_ids=written.foreign_ids == "forward",
             breaker=msgspec.convert(written.breaker, routing.Breaker, from_attributes=True),
+            health_check=written.health_check,
         )
 
     def _check_credentials(self, path: str, written: tree.Provider) -> None:

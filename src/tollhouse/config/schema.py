@@ -39,6 +39,7 @@ providers:
       open_s: 1
       longest_open_s: 8
       most_ejected_percent: 50
+    health_check: {path: /, every_s: 10, timeout_s: 2}
   openai-eu:
     kind: openai
     credential: file:secrets/openai-eu

@@ -19,6 +19,7 @@ from tollhouse.ports.transport import Egress, Origin
 
 from . import tree
 from .address import Listen
+from .health import HealthCheck
 
 _HASH_LENGTH: Final = 12
 
@@ -44,6 +45,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     foreign_ids: bool
     """Whether ids of the provider's that the house has not seen go out all the same."""
     breaker: Breaker = Breaker()
+    health_check: HealthCheck | None = None
+    """One for all accounts of a provider: no credential takes part in it."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

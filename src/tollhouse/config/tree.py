@@ -20,6 +20,7 @@ from tollhouse.core.routing import OnDisconnect, Replay, Strategy, UnknownParame
 
 from .address import parse_listen
 from .findings import path_of
+from .health import HealthCheck
 from .values import (
     MOST_ATTEMPTS,
     Count,
@@ -228,6 +229,10 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     breaker: Annotated[Breaker, Meta(description="When a deployment here is left alone for a while.")] = (
         Breaker()
     )
+    health_check: Annotated[
+        HealthCheck | None,
+        Meta(description="A look at the provider now and then, without calling a model."),
+    ] = None
 
 
 class Fetch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -141,7 +141,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     """`provider/model`, unique within its route: what records, headers and metrics call it."""
     provider: str
-    """The name under `providers` in the configuration."""
+    """The name under `providers` in the configuration; for another credential than its first with `#2` and so on."""
     model: str
     """The upstream's name of the model; `*` forwards what the route's star matched."""
     weight: int = 1

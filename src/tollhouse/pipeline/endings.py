@@ -71,7 +71,8 @@ def fail(error: GatewayError, reply: Reply, passage: Passage, dialect: Dialect, 
         reply.abort()
     else:
         is_first = not passage.response_bytes
-        reply.end(dialect.error_frame(error, passage.id, passage.stream_kind, is_first=is_first))
+        frame = dialect.error_frame(error, passage.id, passage.stream_kind, is_first=is_first)
+        (reply.abort if passage.stream_kind.is_cut_after_error else reply.end)(frame)
 
 
 def _closing() -> GatewayError:

@@ -110,6 +110,7 @@ async def _once(
     if not is_first:
         passage.replays = tape.exchange_id
         await tape.play(reply, is_repeat=True)
+        passage.status = tape.status
         return True
     tape.exchange_id = passage.id
     passage.is_handed_on = True

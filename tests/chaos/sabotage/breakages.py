@@ -218,3 +218,13 @@ def failures_change_nothing() -> None:
 
     wrap(Permit, "end", lambda original, self, verdict, *rest: original(self, Verdict.NEUTRAL, *rest))
     wrap(Standing, "may_repeat", lambda original, self: True)
+
+
+# -- callers
+
+
+@breakage
+def callers_who_leave_are_not_noticed() -> None:
+    from tollhouse.surface.http.connection import Connection
+
+    wrap(Connection, "_leave", lambda original, self: None)

@@ -155,6 +155,19 @@ def test_invented_models_are_bounded_and_the_longest_unused_one_is_forgotten() -
     assert standings.of(named, "m").refusal(CHAT, 100.0) is not None
 
 
+def test_of_invented_models_only_those_called_last_are_shown_where_that_is_asked_for() -> None:
+    star = deployment("p", model="*")
+    standings = Standings()
+    standings.configure({}, {"*": [star], "named": [deployment("q")]})
+    for number in range(10):
+        standings.of(star, f"invented-{number}")
+    standings.of(star, "invented-0")
+    shown = [view.model for view in standings.views(100.0, most_strangers=3)]
+    assert shown == ["m", "invented-0", "invented-8", "invented-9"]
+    assert standings.views(100.0, most_strangers=10) == standings.views(100.0)
+    assert len(standings.views(100.0)) == 11
+
+
 def test_models_with_calls_in_flight_or_waiting_are_not_forgotten() -> None:
     star = deployment("p", model="*")
     standings = Standings(most_strangers=10)

@@ -57,7 +57,6 @@ def check(
         document({"ok": True, "config": snapshot.hash, "problems": snapshot.warnings})
     else:
         problems(snapshot.warnings, str(file))
-        line(
-            f"{file}: fine, {len(snapshot.providers)} providers, {len(snapshot.routes)} routes, hash {snapshot.hash}"
-        )
+        counts = f"{len(loaded.config.providers)} providers, {len(snapshot.routes)} routes"
+        line(f"{file}: fine, {counts}, hash {snapshot.hash}")
     return ExitStatus.DONE

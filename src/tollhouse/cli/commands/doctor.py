@@ -88,8 +88,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _open_files()
     yield _clock(settings.config)
     yield _address(loaded)
-    for upstream in loaded.snapshot.providers.values():
-        yield _reach(upstream)
+    for name in loaded.config.providers:
+        yield _reach(loaded.snapshot.providers[name])
 
 
 def _ok(subject: str, detail: str) -> Finding:

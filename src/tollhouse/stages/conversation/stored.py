@@ -133,10 +133,12 @@ def _limit(text: str) -> int:
 
 def foreign_provider(snapshot: Snapshot, dialect: str, may_use: Callable[[str], bool]) -> str | None:
     """The one provider that may be asked about what the house does not know, if this caller may use it at all."""
-    able = [name for name, up in snapshot.providers.items() if up.foreign_ids and dialect in up.dialects]
-    if len(able) != 1:
+    able = {name for name, up in snapshot.providers.items() if up.foreign_ids and dialect in up.dialects}
+    if len({name.partition("#")[0] for name in able}) != 1:
         return None
     for route in snapshot.routes.values():
-        if may_use(route.name) and any(item.provider == able[0] for item in route.deployments):
-            return able[0]
+        if may_use(route.name):
+            for deployment in route.deployments:
+                if deployment.provider in able:
+                    return deployment.provider
     return None

@@ -44,7 +44,7 @@ from .answers import (
     without_secrets,
 )
 from .next_step import Failure, first_choice, next_step, soonest, verdict_of
-from .quota import used_up_for_s
+from .quota import asked_wait_s, used_up_for_s
 from .turnstile import Turnstile, nobody
 
 _LARGEST_ANSWER_BYTES: Final = 64 * 1024 * 1024
@@ -314,6 +314,9 @@ class Dispatcher:
         error = crossing.refusal(
             answer.status, body, retry_after.decode("latin-1") if retry_after is not None else None
         )
+        wait_s = asked_wait_s(retry_after, self._clock.now())
+        if wait_s is not None:
+            error.retry_after_s = wait_s  # a dialect knows no time, and cannot read dates
         return Failure(error=scrubbed(error, secrets), phase=Phase.STARTED, status=answer.status)
 
     async def _expect_events(

@@ -19,6 +19,7 @@ from tollhouse.ports.transport import Phase
 
 _BACKOFF_S: Final = 0.1
 _LONGEST_BACKOFF_S: Final = 2.0
+_SPREAD: Final = 0.05
 _OUTAGES: Final = frozenset(
     [
         ErrorKind.UPSTREAM_UNAVAILABLE,
@@ -113,7 +114,8 @@ def _again(
     if asked_s is not None:
         if asked_s > plan.route.retry.longest_wait_s:
             return None
-        delay_s += asked_s
+        # Who was told when to come comes then, and not all in the same moment.
+        delay_s = asked_s * (1 + _SPREAD * draw)
     return Step(index, delay_s) if now + delay_s < plan.deadline else None
 
 

@@ -1,4 +1,4 @@
-"""What a provider's answer says about how much more it will take: its rate-limit headers, where they say "nothing".
+"""What an answer says about how much more its provider will take: rate-limit headers that say "nothing", retry-after.
 
 Sources, read 2026-11: OpenAI, "Rate limits" (`x-ratelimit-remaining-requests`, `-tokens`, with `x-ratelimit-reset-…` as
 durations such as `1s`, `6m0s`, `20ms`), which most compatible servers copy, some with plain seconds; Anthropic, "Rate
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from tollhouse.ports.transport import Headers
@@ -24,6 +25,22 @@ _RESET: Final = {
 """Where it stands what is left, and where when there is more again."""
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _LONGEST_TEXT: Final = 64
+_FAR_S: Final = 1e9
+"""Whatever is later than this is never."""
+
+
+def asked_wait_s(retry_after: bytes | None, now: float) -> float | None:
+    """The seconds a `retry-after` asks for, by number or by date (RFC 9110, 10.2.3); None where it asks for nothing
+    that makes sense. `now` is the wall clock's."""
+    if retry_after is None or len(retry_after) > _LONGEST_TEXT:
+        return None
+    text = retry_after.decode("latin-1").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return min(float(text), _FAR_S)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def used_up_for_s(headers: Headers, now: float) -> float | None:

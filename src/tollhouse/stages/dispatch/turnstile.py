@@ -34,9 +34,10 @@ class _Waiting:
 class _Line:
     """Who waits for one deployment, the more urgent class first."""
 
-    __slots__ = ("by_class",)
+    __slots__ = ("by_class", "standing")
 
-    def __init__(self) -> None:
+    def __init__(self, standing: Standing) -> None:
+        self.standing = standing
         self.by_class: dict[Priority, deque[_Waiting]] = {priority: deque() for priority in Priority}
 
     def __len__(self) -> int:
@@ -99,7 +100,7 @@ class Turnstile:
                 self._lines.pop(standing, None)
 
     def _open_line(self, standing: Standing) -> _Line:
-        line = self._lines[standing] = _Line()
+        line = self._lines[standing] = _Line(standing)
         standing.on_free = partial(self._hand_on, standing)
         return line
 
@@ -107,6 +108,7 @@ class Turnstile:
         waiting = _Waiting(kind)
         own = line.by_class[plan.priority]
         own.append(waiting)
+        line.standing.waiting += 1
         patience_s = min(plan.route.queue.age_s, plan.deadline - self._clock.monotonic())
         try:
             async with asyncio.timeout(max(patience_s, 0.0)):
@@ -119,6 +121,7 @@ class Turnstile:
             self._give_back(waiting)
             raise
         finally:
+            line.standing.waiting -= 1
             if waiting in own:
                 own.remove(waiting)
 
@@ -134,13 +137,15 @@ class Turnstile:
     def _make_room(self, line: _Line, plan: Plan) -> None:
         if len(line) < plan.route.queue.length:
             return
-        batch = line.by_class[Priority.BATCH]
         self.turned_away += 1
-        if plan.priority is Priority.INTERACTIVE and batch:
+        batch = line.by_class[Priority.BATCH]
+        while batch and plan.priority is Priority.INTERACTIVE:
             youngest = batch.pop()
-            youngest.permit.set_exception(_full(plan))
-            return
-        raise _full(plan)
+            if not youngest.permit.done():
+                youngest.permit.set_exception(_full(plan))
+                return
+        if len(line) >= plan.route.queue.length:
+            raise _full(plan)
 
     def _hand_on(self, standing: Standing) -> None:
         """A place may have become free: it is the next one's who still waits."""

@@ -116,6 +116,11 @@ class Tape:
         return self._bytes
 
     @property
+    def status(self) -> int | None:
+        """Of the answer, once it has begun."""
+        return self._status
+
+    @property
     def is_wanted(self) -> bool:
         """Whether somebody is being given the answer now."""
         return bool(self._players)
