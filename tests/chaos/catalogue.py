@@ -72,6 +72,7 @@ CATALOGUE = (
     Entry("U26", "answers out of turn", "0 of 100,000 to another request"),
     Entry("U27", "broken usage and tool deltas, 12 kinds", "12 of 12 by the table; absurd figures flagged"),
     Entry("U28", "one model ten times as slow", "the others' p99 ≤ 1.25×"),
+    Entry("SELECT", "1,000 deployments behind a route", "chosen from in < 20 µs, by every strategy"),
     Entry("C01", "200 readers at 100 B/s", "≤ 64 KiB each + 16 MB; cut at the write clock; probe p99 ≤ 1.1×"),
     Entry("C02", "10,000 disconnects at random points", "10,000 rows; upstream closed ≤ 500 ms; nothing left"),
     Entry("C03", "disconnects while waiting", "in the queue 0 calls; accounted 100 %; no retry afterwards"),
@@ -98,5 +99,6 @@ CATALOGUE = (
     Entry("P17", "client pools evicted in use", "0 errors of 50,000"),
     Entry("P19", "start without network, HOME, writable root", "starts; 0 sockets outward"),
     Entry("P20", "10,000 idle streams, 1,000 active", "≤ 32 KiB each; p99 ≤ 1.5×"),
+    Entry("MEMORY", "200,000 mixed requests", "memory grows by < 1 MiB per 10,000"),
 )  # fmt: skip
 """In the order they are run."""

@@ -72,8 +72,8 @@ class Probe:
         written, _ = self._process.communicate(timeout=60)
         self._samples = [Sample(*sample) for sample in json.loads(written)]
 
-    def judge(self, seen: Seen, factor: float) -> None:
-        """p99 during the fault is at most `factor` times that of before, and nobody was turned away."""
+    def judge(self, seen: Seen, factor: float, most_errors_percent: float = 0.0) -> None:
+        """p99 during the fault is at most `factor` times that of before, and nobody, or few, were turned away."""
         usual_ms, now_ms = self._percentiles_ms(99, is_past_the_house=False)
         machine_ms, machine_now_ms = self._percentiles_ms(99, is_past_the_house=True)
         allowed_ms = max(factor * usual_ms, usual_ms + _SMALLEST_DIFFERENCE_S * 1e3)
@@ -81,7 +81,10 @@ class Probe:
         seen.at_most("during", now_ms, allowed_ms + max(0.0, machine_now_ms - machine_ms))
         seen.note("past the house", f"{machine_ms:.1f} → {machine_now_ms:.1f}")
         errors = sum(not sample.is_ok and not sample.is_past_the_house for sample in self._samples)
-        seen.exactly("probe errors", errors, 0)
+        if most_errors_percent:
+            seen.at_most("probe errors %", 100 * errors / self.calls, most_errors_percent)
+        else:
+            seen.exactly("probe errors", errors, 0)
 
     def _percentiles_ms(self, percent: float, *, is_past_the_house: bool) -> tuple[float, float]:
         """Before and during. The first ten are left out: connections were being made."""

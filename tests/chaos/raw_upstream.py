@@ -139,6 +139,7 @@ class RawUpstream:
         *,
         on_accept: OnAccept | None = None,
         tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         """`answer` is called for each request; `on_accept` before the first byte of a connection is read. With a
@@ -150,7 +151,7 @@ class RawUpstream:
         self._wires: set[Wire] = set()
         self._thread = LoopThread("raw-upstream")
         self._server = self._thread.wait_for(
-            asyncio.start_server(self._serve, "127.0.0.1", port, ssl=tls, limit=_MOST_BYTES)
+            asyncio.start_server(self._serve, host, port, ssl=tls, limit=_MOST_BYTES)
         )
         self.port: int = self._server.sockets[0].getsockname()[1]
 
@@ -186,6 +187,15 @@ class RawUpstream:
         """Requests whose script is not done."""
         return sum(request.ended_at is None for request in self._state.requests)
 
+    def close_idle(self) -> None:
+        """FIN on every connection there is; to be called while nobody calls."""
+
+        async def close() -> None:
+            for wire in list(self._wires):
+                wire.close()
+
+        self._thread.wait_for(close())
+
     def stop(self) -> None:
         async def stop() -> None:
             self._server.close()
@@ -198,6 +208,7 @@ class RawUpstream:
         self._state.open += 1
         wire = Wire(reader, writer, self._state.accepted)
         wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wires.add(wire)
         try:
             if self.on_accept is not None:
                 await self.on_accept(wire)
@@ -214,6 +225,7 @@ class RawUpstream:
             pass  # the caller has gone
         finally:
             self._state.open -= 1
+            self._wires.discard(wire)
             writer.close()
 
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos import speech
+from chaos.book import count_book
 from chaos.certificates import Authority
 from chaos.client import Answer, Client
 from chaos.names import HouseWithNames, NameServer
@@ -86,6 +88,8 @@ class Rig:
         """Calls made by other means than `client` and probes."""
         self.tolerated: tuple[str, ...] = ()
         """Complaints in the log that the scenario itself brings about: of `_COMPLAINTS`."""
+        self.has_failpoints = False
+        """Whether the house is to have those of `sabotage/failpoints.py`, also the good build."""
         self._sabotage = sabotage
         self._scale = scale
         self._stack = AsyncExitStack()
@@ -111,10 +115,17 @@ class Rig:
         return upstream
 
     def raw(
-        self, answer: Script, *, on_accept: OnAccept | None = None, tls: Authority | None = None
+        self,
+        answer: Script,
+        *,
+        on_accept: OnAccept | None = None,
+        tls: Authority | ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> RawUpstream:
-        """A provider that sends bytes, over TLS where there is an authority to sign its certificate."""
-        upstream = RawUpstream(answer, on_accept=on_accept, tls=tls.server_context() if tls else None)
+        """A provider that sends bytes, over TLS where there is a context, or an authority to sign its certificate."""
+        context = tls.server_context() if isinstance(tls, Authority) else tls
+        upstream = RawUpstream(answer, on_accept=on_accept, tls=context, host=host, port=port)
         self._stack.callback(upstream.stop)
         self._upstreams.append(upstream)
         return upstream
@@ -158,12 +169,16 @@ class Rig:
         routes: Mapping[str, Tree],
         *,
         names: NameServer | None = None,
+        under: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+        house_in: type[House] | None = None,
         **more: Any,
     ) -> House:
         """Start a house with these, and with a healthy neighbour that probes can ask.
 
         A provider is its base URL, or a tree with more than that. With `names` the house asks that name server only.
-        `more` are further keys of the configuration.
+        `under` is a command that starts the one behind it, `environment` what it finds besides, `house_in` another kind
+        of house; `more` are further keys of the configuration.
         """
         neighbour = self._neighbour = self._stack.enter_context(ScriptedUpstream())
         kind = {"kind": "openai_compatible", "credential": "env:UP_KEY"}
@@ -172,8 +187,10 @@ class Rig:
             for name, tree in {**providers, _NEIGHBOUR: neighbour.base_url}.items()
         }
         config = config_text("", providers=trees, routes={**routes, _NEIGHBOUR: route(_NEIGHBOUR)}, **more)
-        kind_of_house = House if names is None else HouseWithNames
-        self.house = kind_of_house(self.folder, config, self._sabotaged_environment())
+        kind_of_house = house_in or (House if names is None else HouseWithNames)
+        environment = {**(environment or {}), **self._sabotaged_environment()}
+        self.house = kind_of_house(self.folder, config, environment)
+        self.house.under = under
         if isinstance(self.house, HouseWithNames) and names is not None:
             self.house.resolv_conf = names.resolv_conf(self.folder)
         self._stack.callback(self._kill)
@@ -181,7 +198,7 @@ class Rig:
         self._upstreams.append(neighbour)
         self._check_sabotage()
         self._tasks_before = self.metric("tasks")
-        self._descriptors_before = self._descriptors()
+        self._descriptors_before = self.descriptors()
         self._memory_before = self.memory_bytes()
         self.client = await self.new_client()
         return self.house
@@ -194,17 +211,28 @@ class Rig:
         return client
 
     @asynccontextmanager
-    async def probe(self, factor: float) -> AsyncIterator[None]:
-        """The block is the fault: the neighbour must be served as before it, its p99 at most `factor` times as long."""
-        key = self.house.new_key(_NEIGHBOUR, name="probe")
-        probe = Probe(f"{self.house.url}/v1", self._neighbour.base_url, key, _NEIGHBOUR)
+    async def probe(
+        self,
+        factor: float,
+        *,
+        model: str = _NEIGHBOUR,
+        upstream: ScriptedUpstream | None = None,
+        most_errors_percent: float = 0.0,
+    ) -> AsyncIterator[None]:
+        """The block is the fault: the neighbour must be served as before it, its p99 at most `factor` times as long.
+
+        With `model` another route is watched, which leads to the model `mock-chat` at `upstream`.
+        """
+        key = self.house.new_key(model, name="probe")
+        past = upstream or self._neighbour
+        probe = Probe(f"{self.house.url}/v1", past.base_url, key, model)
         self._probes.append(probe)
         try:
             await probe.watch_good_times()
             yield
         finally:
             probe.end()
-        probe.judge(self.seen, factor)
+        probe.judge(self.seen, factor, most_errors_percent)
 
     def metric(self, name: str) -> float:
         """A metric without labels, as `/metrics` tells it now, without its `tollhouse_`."""
@@ -216,6 +244,15 @@ class Rig:
     def memory_bytes(self) -> int:
         """Resident, of the serving process."""
         return sum(_resident_bytes(pid) for pid in self.house.worker_pids())
+
+    def processor_s(self) -> float:
+        """Processor time that all threads of the serving process have had."""
+        threads = [each for pid in self.house.worker_pids() for each in Path(f"/proc/{pid}/task").iterdir()]
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+    def descriptors(self) -> int:
+        """Open files of the serving process."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.house.worker_pids())
 
     # -- the book
 
@@ -259,18 +296,14 @@ class Rig:
         return [breach for breach, is_so in found.items() if is_so]
 
     def _wrong_in_the_book(self, calls: int) -> dict[str, bool]:
-        rows = self.house.book(100_000)
-        ids = {row["id"] for row in rows}
-        is_open = sum(row["outcome"] == "open" for row in rows)
-        attempts = [attempt for row in rows for attempt in row["attempts"]]
-        answered = sum("status" in attempt for attempt in attempts)
+        book = count_book(self.house)
         came = sum(upstream.count for upstream in self._upstreams)
         came -= sum(probe.calls_past_the_house for probe in self._probes)
         return {
-            f"{len(rows)} rows for {calls} calls": len(rows) != calls or len(ids) != calls,
-            f"{is_open} rows are open": is_open > 0,
-            f"{came} calls came upstream, in the book {answered} with an answer of {len(attempts)}": not (
-                answered <= came <= len(attempts)
+            f"{book.rows} rows for {calls} calls": book.rows != calls,
+            f"{book.open_rows} rows are open": book.open_rows > 0,
+            f"{came} calls came upstream, in the book {book.answered} with an answer of {book.attempts}": not (
+                book.answered <= came <= book.attempts
             ),
         }
 
@@ -278,7 +311,7 @@ class Rig:
         tasks, connections, descriptors = (
             self.metric("tasks"),
             self.metric("connections"),
-            self._descriptors(),
+            self.descriptors(),
         )
         upstream = sum(upstream.open_connections for upstream in self._upstreams)
         return {
@@ -320,9 +353,6 @@ class Rig:
         if self.house.is_running:
             self.house.kill()
 
-    def _descriptors(self) -> int:
-        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.house.worker_pids())
-
     # -- sabotage
 
     @property
@@ -330,12 +360,13 @@ class Rig:
         return self.folder / "sabotaged"
 
     def _sabotaged_environment(self) -> dict[str, str]:
-        if self._sabotage is None:
+        if self._sabotage is None and not self.has_failpoints:
             return {}
         paths = [str(_SABOTAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {
             "PYTHONPATH": os.pathsep.join(paths),
-            "CHAOS_SABOTAGE": self._sabotage,
+            "CHAOS_SABOTAGE": self._sabotage or "",
+            "CHAOS_FAILPOINTS": str(self.folder / "failpoints") if self.has_failpoints else "",
             "CHAOS_SABOTAGE_MARK": str(self._mark),
         }
 

@@ -98,3 +98,20 @@ def test_callers_who_come_while_nobody_serves_are_served_by_the_next_worker(
             while worker in house.worker_pids():
                 time.sleep(0.005)
             assert house.chat(key)[0] == 200
+
+
+def test_house_whose_first_worker_cannot_be_assembled_says_so_and_ends(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "uvloop.py").write_text("raise ImportError('no such library here')")
+    house = House(tmp_path, config_text(upstream.base_url), {"PYTHONPATH": str(broken)})
+    with pytest.raises(AssertionError, match="did not say 'ready'"):
+        house.start()
+    assert house.stop() == 3
+    said = house.log.read_text()
+    assert "no such library here" in said
+    assert "The gateway cannot be opened: 5 workers ended before they could serve" in said
+    assert "keeper_defect" not in said
+    assert len([event for event in house.events() if event["event"] == "worker_died"]) == 4

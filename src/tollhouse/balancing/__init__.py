@@ -7,12 +7,14 @@ deployments of a route in the order to be tried.
 
 from .breaker import State
 from .choice import Choice, blended_price
+from .health import Checked
 from .standing import Permit, Standing
 from .standings import Standings
 from .verdict import Refusal, Shut, Verdict
 from .view import KindView, StandingView
 
 __all__ = [
+    "Checked",
     "Choice",
     "KindView",
     "Permit",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Breaker
 
+from .health import Checked
 from .latency import Latency
 from .peers import Peers
 from .verdict import Refusal, Shut
@@ -35,11 +36,14 @@ class Circuit:
 
     Calls are judged by the state they began in: each opening and closing starts a new epoch, and verdicts that bring
     an older one change nothing.
+
+    Active checks have one word each time they change their mind: failed ones open it, good ones end its rest. After
+    that, what calls meet says more than what checks find.
     """
 
     __slots__ = (
-        "_failed_probes", "_in_a_row", "_kind", "_peers", "_settings", "_spread", "_window", "calls", "ejections",
-        "epoch", "failures", "is_open", "latency", "probe", "until",
+        "_failed_probes", "_heeded", "_in_a_row", "_kind", "_peers", "_settings", "_spread", "_window", "calls",
+        "ejections", "epoch", "failures", "is_open", "latency", "probe", "until",
     )  # fmt: skip
 
     def __init__(self, kind: Operation, settings: Breaker, peers: Peers, spread: float) -> None:
@@ -51,6 +55,8 @@ class Circuit:
         self._window = Window(settings.window_s)
         self._in_a_row = 0
         self._failed_probes = 0
+        self._heeded: Checked | None = None
+        """What checks have said, where that has opened this one or ended its rest already."""
         self.latency = Latency()
         self.calls = 0
         self.failures = 0
@@ -86,14 +92,35 @@ class Circuit:
         if epoch != self.epoch:
             return
         if self.is_open:
+            held_until = self.until if self._heeded is Checked.UNWELL else now
             self._failed_probes += 1
             self._open(now)
+            self.until = max(self.until, held_until)
             return
         self._in_a_row += 1
         self._window.note(now, failed=True)
         if self._in_a_row >= self._settings.consecutive_failures or self._is_outlier():
             self._open(now)
             self._peers.out(self._kind)
+
+    def checked_unwell(self, now: float, until: float) -> None:
+        """Checks fail, and the next of them has an outcome by `until`: the rest lasts at least so long."""
+        if self.is_open:
+            self.until = max(self.until, until)  # and a probe that is under way still decides
+        elif self._heeded is not Checked.UNWELL:
+            self._open(now)
+            self.until = max(self.until, until)
+            self._peers.out(self._kind)
+        self._heeded = Checked.UNWELL
+
+    def checked_well(self, now: float) -> None:
+        """A check went well: whoever calls next is the probe. If that fails, its rest is as long as it would be
+        without checks."""
+        if not self.is_open:
+            self._heeded = None
+        elif self._heeded is not Checked.WELL:
+            self._heeded = Checked.WELL
+            self.until = min(self.until, now)
 
     def state(self, now: float) -> State:
         if not self.is_open:
@@ -142,6 +169,8 @@ class Circuit:
     def _close(self) -> None:
         self.is_open = False
         self._failed_probes = 0
+        if self._heeded is Checked.WELL:
+            self._heeded = None
         self._begin_epoch()
         self._peers.back(self._kind)
 

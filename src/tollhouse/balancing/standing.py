@@ -10,6 +10,7 @@ from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Breaker
 
 from .breaker import Circuit
+from .health import Checked, Health
 from .limit import AdaptiveLimit
 from .peers import Peers
 from .verdict import Refusal, Shut, Verdict
@@ -68,8 +69,8 @@ class Standing:
 
     __slots__ = (
         "_circuits", "_cooling_until", "_forced", "_limit", "_limited", "_limited_at", "_limited_in_a_row", "_peers",
-        "_repeats", "_settings", "_spread", "dialect", "in_flight", "is_configured", "model", "on_free", "provider",
-        "waiting",
+        "_repeats", "_settings", "_spread", "dialect", "health", "in_flight", "is_configured", "model", "on_free",
+        "provider", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,8 @@ class Standing:
         self.provider, self.model, self.dialect = key
         self._settings = settings or Breaker()
         self._peers = peers or Peers()
+        self.health = Health()
+        """Shared with the other deployments of the account."""
         self._spread = _spread_of(key)
         self._limit = AdaptiveLimit(max_concurrency)
         self._circuits: dict[Operation, Circuit] = {}
@@ -111,7 +114,10 @@ class Standing:
             if circuit is not None and circuit.is_open and circuit.until > self._cooling_until:
                 return Refusal(Shut.OPEN, circuit.until)
             return Refusal(Shut.COOLING, self._cooling_until)
-        if circuit is not None and circuit.is_open:
+        if circuit is None:
+            if now < self.health.unwell_until:
+                return Refusal(Shut.OPEN, self.health.unwell_until)
+        elif circuit.is_open:
             refusal = circuit.refusal(now)
             if refusal is not None:
                 return refusal
@@ -168,6 +174,8 @@ class Standing:
             failures=sum([k.failures for k in kinds]),
             limited=self._limited,
             ejections=sum([k.ejections for k in kinds]),
+            checked=self.health.last,
+            checked_before_s=max(0.0, now - self.health.at) if self.health.last is not None else None,
         )
 
     def place(self, settings: Breaker, peers: Peers, max_concurrency: int | None) -> None:
@@ -181,6 +189,16 @@ class Standing:
         if self._limit.size > before and self.on_free is not None:
             self.on_free()
 
+    def checked(self, now: float) -> None:
+        """Its `health` has just been told of a check. Opens the breakers, or ends their rests; closes none."""
+        health = self.health
+        if health.is_failing:
+            for circuit in self._circuits.values():
+                circuit.checked_unwell(now, health.unwell_until)
+        elif health.last is Checked.WELL:
+            for circuit in self._circuits.values():
+                circuit.checked_well(now)
+
     def leave(self) -> None:
         """It is about to be forgotten: be counted no more among its peers."""
         for circuit in self._circuits.values():
@@ -190,6 +208,8 @@ class Standing:
         circuit = self._circuits.get(kind)
         if circuit is None:
             circuit = self._circuits[kind] = Circuit(kind, self._settings, self._peers, self._spread)
+            if now < self.health.unwell_until:  # and nobody else is left
+                circuit.checked_unwell(now, self.health.unwell_until)
         permit = Permit(self, circuit, now, is_repeat=is_repeat)
         if circuit.is_open:
             circuit.probe = permit

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 from tollhouse.core.routing import Breaker, Deployment
 
+from .health import Health
 from .peers import Group, Peers
 from .standing import Key, Standing
 from .view import StandingView
@@ -34,6 +35,22 @@ class _Place:
         self.max_concurrency = min([limit for limit in limits if limit is not None], default=None)
 
 
+class _Account:
+    """A provider under one of its credentials."""
+
+    __slots__ = ("health", "standings")
+
+    def __init__(self) -> None:
+        self.health = Health()
+        self.standings: dict[Key, Standing] = {}
+
+    def be_unchecked(self) -> None:
+        """Forget what checks have said. What they have opened has its rest all the same."""
+        self.health = Health()
+        for standing in self.standings.values():
+            standing.health = self.health
+
+
 class Standings:
     """Survives reloads of the configuration: what was learned stays, only the settings change.
 
@@ -48,6 +65,8 @@ class Standings:
         self._breakers: Mapping[str, Breaker] = {}
         self._places: dict[Key, _Place] = {}
         self._standings: dict[Key, Standing] = {}
+        self._accounts: dict[str, _Account] = {}
+        """By name: those with standings, and those that were checked."""
         self._strangers: OrderedDict[Key, None] = OrderedDict()
         """The one that was asked for most recently last."""
 
@@ -70,7 +89,7 @@ class Standings:
         self._places = _places(groups)
         for key in self._places:
             if key[1] != _STAR and key not in self._standings:
-                self._standings[key] = Standing(key)
+                self._add(key)
         for key, standing in self._standings.items():
             standing.is_configured = key in self._places
             if standing.is_configured:
@@ -79,6 +98,34 @@ class Standings:
                 self._strangers[key] = None
             self._place(standing, maximum_otherwise=None)
         self._forget(len(self._strangers))
+
+    def checked(self, account: str, now: float, *, is_well: bool, until: float) -> bool:
+        """An active check of a provider has an outcome, and the next one will have its own by `until` (monotonic).
+        Returns whether so many have failed that this counts.
+
+        Two in a row that fail open every breaker of the account's deployments for at least so long; a good one ends
+        their rests, so that the next call is the probe, and closes none. Each changes a breaker once: after that, what
+        calls meet says more.
+        """
+        known = self._accounts.get(account)
+        if known is None:
+            known = self._accounts[account] = _Account()
+        if is_well:
+            known.health.well(now)
+        else:
+            known.health.unwell(now, until)
+        for standing in known.standings.values():
+            standing.checked(now)
+        return known.health.is_failing
+
+    def only_checked(self, accounts: Collection[str]) -> None:
+        """From now on checks are made of these and no others: what they have said of others is forgotten."""
+        for name, account in list(self._accounts.items()):
+            if name not in accounts:
+                if account.health.last is not None:
+                    account.be_unchecked()
+                if not account.standings:
+                    del self._accounts[name]
 
     def views(self, now: float, *, most_strangers: int | None = None) -> list[StandingView]:
         """Of all; or of the configured ones and the `most_strangers` that were called most recently."""
@@ -91,8 +138,16 @@ class Standings:
             if standing.is_configured or key in recent
         ]
 
+    def _add(self, key: Key) -> Standing:
+        account = self._accounts.get(key[0])
+        if account is None:
+            account = self._accounts[key[0]] = _Account()
+        standing = self._standings[key] = account.standings[key] = Standing(key)
+        standing.health = account.health
+        return standing
+
     def _add_stranger(self, key: Key, deployment: Deployment) -> Standing:
-        standing = self._standings[key] = Standing(key)
+        standing = self._add(key)
         standing.is_configured = key in self._places
         if not standing.is_configured:
             self._strangers[key] = None
@@ -125,7 +180,7 @@ class Standings:
                 self._strangers.move_to_end(key)
                 continue
             standing.leave()
-            del self._strangers[key], self._standings[key]
+            del self._strangers[key], self._standings[key], self._accounts[key[0]].standings[key]
 
 
 def _places(groups: Mapping[str, Sequence[Deployment]]) -> dict[Key, _Place]:

@@ -7,6 +7,7 @@ import msgspec
 from tollhouse.core.operation import Operation
 
 from .breaker import State
+from .health import Checked
 
 
 class KindView(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,3 +51,7 @@ class StandingView(msgspec.Struct, frozen=True, kw_only=True):
     limited: int
     """How often it asked for fewer calls."""
     ejections: int
+    checked: Checked | None = None
+    """What the last active check of its provider found; None where there was none."""
+    checked_before_s: float | None = None
+    """How long ago that was."""

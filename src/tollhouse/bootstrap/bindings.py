@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
+import msgspec
+
+from tollhouse.config.deployments import provider_of
 from tollhouse.config.snapshot import Snapshot, Upstream
 from tollhouse.core.secret import Secret
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from tollhouse.adapters.http1.target import Http1Target
     from tollhouse.ports.clock import Clock
     from tollhouse.ports.credential import Opener
+    from tollhouse.runtime.checkups import Subject
     from tollhouse.stages.dispatch import Binding
 
 
@@ -90,3 +94,39 @@ def _bound(upstream: Upstream, secret: str | None, transport: Http1Transport, cl
         hidden,
         None if isinstance(opener, Credential) else opener,
     )
+
+
+def bind_checks(
+    snapshot: Snapshot, transport: Http1Transport, before: Mapping[str, Subject]
+) -> dict[str, Subject]:
+    """Every provider with a `health_check`, by its name in the file; those of `before` that are the same stay.
+
+    All accounts of a provider are looked at together, and without a credential. Blocks and raises as `bind` does.
+    """
+    from tollhouse.runtime.checkups import Subject  # noqa: PLC0415
+
+    subjects: dict[str, Subject] = {}
+    for account, upstream in snapshot.providers.items():
+        if upstream.health_check is None:
+            continue
+        name = provider_of(account)
+        known = subjects.get(name)
+        if known is not None:
+            subjects[name] = msgspec.structs.replace(known, accounts=(*known.accounts, account))
+            continue
+        subjects[name] = Subject(
+            target=transport.bind(upstream.origin, None, upstream.egress),
+            egress=upstream.egress,
+            check=upstream.health_check,
+            accounts=(account,),
+        )
+    return {name: _unless_same(before.get(name), subject) for name, subject in subjects.items()}
+
+
+def _unless_same(known: Subject | None, subject: Subject) -> Subject:
+    """The one known from before, where it is reached in the same way and looked at alike."""
+    if known is None:
+        return subject
+    old, new = cast("Http1Target", known.target), cast("Http1Target", subject.target)
+    is_reached_alike = old.origin == new.origin and old.tls is new.tls
+    return known if is_reached_alike and msgspec.structs.replace(subject, target=old) == known else subject

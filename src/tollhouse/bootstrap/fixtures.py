@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tollhouse.plugins import Plugins
     from tollhouse.ports.log import Log
     from tollhouse.ports.recall import Recall
+    from tollhouse.runtime.checkups import Checkups
     from tollhouse.runtime.link import Boot
     from tollhouse.runtime.pressure import PressureGate, Shares
     from tollhouse.runtime.upkeep import Upkeep
@@ -50,6 +51,7 @@ class Fixtures(msgspec.Struct, frozen=True, kw_only=True):
     replays: ReplayBook
     detached: Detached
     mirrors: Mirrors
+    checkups: Checkups
     gate: PressureGate
     upkeep: Upkeep
     shares: Shares
@@ -65,6 +67,7 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
     from tollhouse.adapters.memory import MemoryRecall  # noqa: PLC0415
     from tollhouse.adapters.prometheus import PrometheusSink  # noqa: PLC0415
     from tollhouse.balancing.standings import Standings  # noqa: PLC0415
+    from tollhouse.runtime.checkups import Checkups  # noqa: PLC0415
     from tollhouse.runtime.pressure import PressureGate, share_files  # noqa: PLC0415
     from tollhouse.runtime.resources import Resources  # noqa: PLC0415
     from tollhouse.runtime.upkeep import Upkeep  # noqa: PLC0415
@@ -87,13 +90,14 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
     metrics = PrometheusSink()
     resources = Resources(snapshot.server.max_memory_bytes)
     shares = share_files(resources.files_limit)
+    transport = Http1Transport(TransportLimits(connections=shares.upstreams))
     gate = PressureGate()
     return Fixtures(
         plugins=plugins,
         clock=clock,
         log=log,
         journal=journal,
-        transport=Http1Transport(TransportLimits(connections=shares.upstreams)),
+        transport=transport,
         metrics=metrics,
         recall=MemoryRecall(clock),
         keyring=Keyring(Secret(boot.pepper)),
@@ -103,6 +107,7 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
         replays=ReplayBook(clock),
         detached=Detached(lambda defect: report(log, "", defect)),
         mirrors=Mirrors(lambda defect: report(log, "", defect)),
+        checkups=Checkups(transport, standings, clock, log, lambda defect: report(log, "", defect)),
         gate=gate,
         upkeep=Upkeep(gate, resources, log),
         shares=shares,

@@ -106,6 +106,7 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
         """Until a signal ends it."""
         from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
         from tollhouse.runtime.keeper import Keeper, Orders  # noqa: PLC0415
+        from tollhouse.runtime.workers import NeverServed  # noqa: PLC0415
 
         log = StderrLog(as_json=self.loaded.config.observability.log == "json")
         address = self._address()
@@ -129,6 +130,12 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
                 folder=self.folder,
             )
             await Keeper(orders, log).run(ready)
+        except NeverServed as failure:
+            raise CannotServe(
+                f"The gateway cannot be opened: {failure}.",
+                "What they said last stands above. Look for what they lack here, such as memory, open files or a "
+                "library; if they lack nothing, it is a defect of the gateway: report it.",
+            ) from failure
         finally:
             await editions.close()
         log.info("stopped")

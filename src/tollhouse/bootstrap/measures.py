@@ -42,6 +42,7 @@ def room_families(fixtures: Fixtures, snapshot: Snapshot) -> Iterator[Family]:
     )
     yield _copies_not_made(fixtures, snapshot)
     yield _calls_shed(fixtures)
+    yield _health_checks(fixtures)
 
 
 def _copies_not_made(fixtures: Fixtures, snapshot: Snapshot) -> Family:
@@ -73,5 +74,18 @@ def _calls_shed(fixtures: Fixtures) -> Family:
         about="Calls that were turned away, by their priority and by what there was too little of.",
         labels=("priority", "why"),
         rows=[((priority.value, what), shed[priority, what]) for priority in Priority for what in WHATS],
+        is_counter=True,
+    )
+
+
+def _health_checks(fixtures: Fixtures) -> Family:
+    """Of the providers that are looked at now."""
+    from tollhouse.adapters.prometheus import Family  # noqa: PLC0415
+
+    return Family(
+        name="health_checks",
+        about="Active checks of providers that ended, none of them a call to a model.",
+        labels=("provider", "outcome"),
+        rows=fixtures.checkups.counts(),
         is_counter=True,
     )

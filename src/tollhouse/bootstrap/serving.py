@@ -21,7 +21,7 @@ from tollhouse.core.reload import ReloadReport
 from tollhouse.core.secret import Secret
 from tollhouse.plugins import load_plugins
 
-from .bindings import bind
+from .bindings import bind, bind_checks
 from .fixtures import Fixtures, furnish, house_of, report
 from .measures import COUNTERS, room_families, room_numbers
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tollhouse.balancing.view import StandingView
     from tollhouse.pipeline import House
     from tollhouse.plugins import Plugins
+    from tollhouse.runtime.checkups import Subject
     from tollhouse.runtime.link import Boot, Reload
     from tollhouse.runtime.worker import AskKeeper
     from tollhouse.stages.authenticate import Entry
@@ -65,7 +66,7 @@ def assemble(boot: Boot, ask_keeper: AskKeeper) -> Workshop:
     plugins = load_plugins()
     snapshot = _compiled(boot, boot.folder, plugins)
     fixtures = furnish(boot, snapshot, plugins)
-    plan = _planned(boot, snapshot, fixtures, {})
+    plan = _planned(boot, snapshot, fixtures, None)
     return Workshop(boot, fixtures, plan, ask_keeper)
 
 
@@ -74,6 +75,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     snapshot: Snapshot
     bindings: Mapping[str, Binding]
+    checks: Mapping[str, Subject]
     declared_keys: dict[str, Entry]
     waits_for_restart: tuple[str, ...]
 
@@ -82,14 +84,16 @@ def _compiled(word: Boot | Reload, folder: str, plugins: Plugins) -> Snapshot:
     return compile_config(from_wire(word.config), plugins.providers, base_urls=word.base_urls, folder=folder)
 
 
-def _planned(
-    word: Boot | Reload, snapshot: Snapshot, fixtures: Fixtures, before: Mapping[str, Binding]
-) -> Plan:
+def _planned(word: Boot | Reload, snapshot: Snapshot, fixtures: Fixtures, before: Plan | None) -> Plan:
     from tollhouse.stages.authenticate import entries_of  # noqa: PLC0415
 
+    transport = fixtures.transport
     return Plan(
         snapshot=snapshot,
-        bindings=bind(snapshot, word.secrets, fixtures.transport, fixtures.clock, before),
+        bindings=bind(
+            snapshot, word.secrets, transport, fixtures.clock, before.bindings if before is not None else {}
+        ),
+        checks=bind_checks(snapshot, transport, before.checks if before is not None else {}),
         declared_keys=entries_of(snapshot.declared_keys),
         waits_for_restart=word.waits_for_restart,
     )
@@ -144,11 +148,12 @@ class Workshop:
 
     def _plan_anew(self, word: Reload) -> Plan:
         snapshot = _compiled(word, self._folder, self._fixtures.plugins)
-        return _planned(word, snapshot, self._fixtures, self._plan.bindings)
+        return _planned(word, snapshot, self._fixtures, self._plan)
 
     def _note(self, plan: Plan) -> None:
         """Take in what does not lie in the house itself."""
         self._fixtures.keyring.declare(plan.declared_keys)
+        self._fixtures.checkups.follow(plan.checks)
         self._fixtures.upkeep.bound_memory(plan.snapshot.server.max_memory_bytes)
         self._plan = plan
         self._loaded_at = self._fixtures.clock.now()
@@ -232,6 +237,7 @@ class Workshop:
 
     async def close(self) -> None:
         """See runtime.worker."""
+        await self._fixtures.checkups.close()
         await self._fixtures.mirrors.close()
         await self._fixtures.detached.close(_ALONE_S)
         self._fixtures.journal.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import msgspec
 
 from tollhouse.core.problem import ConfigProblem, Severity
 
+_ACTED_ON: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _FILE_WIDTH: Final = 240
 """Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
 
@@ -29,12 +31,17 @@ def complain(text: str) -> None:
 
 def document(value: object) -> None:
     """A JSON document on standard output."""
-    line(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    line(_escaped(msgspec.json.format(msgspec.json.encode(value), indent=2)))
 
 
 def json_line(value: object) -> None:
     """One JSON object on one line."""
-    line(msgspec.json.encode(value).decode())
+    line(_escaped(msgspec.json.encode(value)))
+
+
+def _escaped(json: bytes) -> str:
+    """JSON lets some characters stand that terminals act on, or that readers of lines take for the end of one."""
+    return _ACTED_ON.sub(lambda found: f"\\u{ord(found[0]):04x}", json.decode())
 
 
 def table(
@@ -49,11 +56,11 @@ def table(
     for column in columns:
         shown.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*[Text(_printable(cell)) for cell in row])
+        shown.add_row(*[Text(printable(cell)) for cell in row])
     Console(width=None if sys.stdout.isatty() else _FILE_WIDTH).print(shown)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text without anything a terminal would act on."""
     return "".join(letter if letter.isprintable() else "·" for letter in text)
 

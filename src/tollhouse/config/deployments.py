@@ -65,6 +65,11 @@ class Accounts:
         return self._shared[deployment.provider]
 
 
+def provider_of(account: str) -> str:
+    """The name in the file of the provider that an account is at."""
+    return account.partition("#")[0]
+
+
 def _name(provider: str, position: int) -> str:
     return provider if position == 0 else f"{provider}#{position + 1}"
 

@@ -1,4 +1,4 @@
-"""How a provider is looked at without a call to a model: the keys of `health_check`, and what cannot be meant by them."""
+"""How a provider is looked at without a call to a model: the keys of `health_check`, and what cannot be meant."""
 
 from __future__ import annotations
 

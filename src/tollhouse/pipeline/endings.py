@@ -20,13 +20,19 @@ from .own_paths import UNREAD
 
 
 async def concluded(
-    house: House, dialect: Dialect, reply: Reply, passage: Passage, work: Awaitable[bool]
+    house: House,
+    dialect: Dialect,
+    reply: Reply,
+    passage: Passage,
+    work: Awaitable[None],
+    *,
+    is_alone: bool = False,
 ) -> None:
-    """The work, its end told to the caller and the book, however it ends. Raises only CancelledError."""
-    is_ours = True
+    """The work, its end told to the caller and the book, however it ends. `is_alone` is work that was handed on, whose
+    end is its own. Raises only CancelledError."""
     try:
-        is_ours = await work
-        if is_ours and passage.outcome is Outcome.OPEN:
+        await work
+        if passage.outcome is Outcome.OPEN and (is_alone or not passage.is_handed_on):
             passage.outcome = Outcome.OK
     except GatewayError as error:
         fail(error, reply, passage, dialect, house)
@@ -34,15 +40,14 @@ async def concluded(
         passage.outcome = Outcome.CLIENT_GONE
         reply.abort()
     except asyncio.CancelledError:
-        is_ours = not passage.is_handed_on
-        if is_ours and passage.outcome is Outcome.OPEN:
+        if passage.outcome is Outcome.OPEN and (is_alone or not passage.is_handed_on):
             _cut(reply, passage, dialect, house)
         raise
     except Exception as defect:  # noqa: BLE001 - whatever it is, the caller gets an answer and the book its row
         house.report(passage.id, defect)
         fail(_internal(), reply, passage, dialect, house)
     finally:
-        if is_ours:
+        if is_alone or not passage.is_handed_on:
             house.accountant.settle(passage)
 
 

@@ -43,7 +43,7 @@ class Exchange(Protocol):
         passage: Passage,
         reply: Reply,
         is_wanted: Callable[[], bool],
-    ) -> Awaitable[bool]: ...
+    ) -> Awaitable[None]: ...
 
 
 def mirror(
@@ -100,11 +100,11 @@ async def _copy(
     reply = Nobody()
     forgetful = replace(house, workbench=_forgetful(house.workbench))
 
-    async def work() -> bool:
+    async def work() -> None:
         plan = _plan(house, principal, dialect, call, to, passage)
         # With the call as it came: one that named the mirror's route would go out as it is where the upstream's model
         # has the same name, and so under the name that the caller wrote.
-        return await exchange(forgetful, door, principal, dialect, call, plan, passage, reply, lambda: True)
+        await exchange(forgetful, door, principal, dialect, call, plan, passage, reply, lambda: True)
 
     await concluded(house, dialect, reply, passage, work())
 

@@ -14,7 +14,7 @@ from tollhouse.core.routing import Candidate, OnDisconnect, Plan, Route
 from tollhouse.ports.crossing import Crossing
 from tollhouse.ports.dialect import Ask, ClientCall, Dialect
 from tollhouse.ports.opened import Whole
-from tollhouse.ports.reply import HeaderList, Reply
+from tollhouse.ports.reply import CallerGone, HeaderList, Reply
 from tollhouse.ports.request import Request
 from tollhouse.ports.translation import Scene
 from tollhouse.stages.admit import admit
@@ -57,8 +57,7 @@ async def call_model(
     request: Request,
     reply: Reply,
     passage: Passage,
-) -> bool:
-    """Whether the exchange ended here, see `_enter`."""
+) -> None:
     body = await request.body()
     passage.request_bytes = len(body)
     call = await aside(body, dialect.read, _ask(door, request, body))
@@ -72,19 +71,34 @@ async def call_model(
     key = key_of(request.headers)
     if key is not None:
         mark = await _mark(request, door, body)
-        return await _once(house, dialect, principal.tenant, key, mark, exchange, reply, passage)
-    if plan.route.on_disconnect is OnDisconnect.DRAIN:
+        await _once(house, dialect, principal.tenant, key, mark, exchange, reply, passage)
+    elif plan.route.on_disconnect is OnDisconnect.DRAIN:
         detachable = Detachable(reply)
-        passage.is_handed_on = True
-        is_held = _is_held_by(detachable)
-        work = concluded(house, dialect, detachable, passage, exchange(detachable, is_held))
-        await house.detached.run(work, detachable, outlives=True)
-        return False
-    return await exchange(reply, lambda: not reply.is_gone)
+        work = concluded(house, dialect, detachable, passage, _drained(exchange, detachable), is_alone=True)
+        await _hand_on(house, reply, passage, house.detached.run(work, detachable, outlives=True))
+    else:
+        await exchange(reply, lambda: not reply.is_gone)
 
 
-def _is_held_by(detachable: Detachable) -> Callable[[], bool]:
-    return lambda: not (detachable.is_let_go or detachable.is_gone)
+async def _hand_on(house: House, reply: Reply, passage: Passage, run: Awaitable[None]) -> None:
+    """From here on the exchange runs and settles by itself, whatever becomes of its caller."""
+    passage.is_handed_on = True
+    try:
+        await run
+    except CallerGone:
+        reply.abort()
+    except Exception as defect:  # noqa: BLE001 - told to the operator, like every defect
+        house.report(passage.id, defect)
+        reply.abort()
+
+
+async def _drained(
+    exchange: Callable[[Reply, Callable[[], bool]], Awaitable[None]], detachable: Detachable
+) -> None:
+    """The whole exchange, also without its caller. Raises: CallerGone at the end, where it was left by then."""
+    await exchange(detachable, lambda: not (detachable.is_let_go or detachable.is_gone))
+    if not detachable.is_delivered:
+        raise CallerGone
 
 
 async def _mark(request: Request, door: Door, body: bytes) -> bytes:
@@ -101,27 +115,31 @@ async def _once(
     tenant: str,
     key: str,
     mark: bytes,
-    exchange: Callable[[Reply, Callable[[], bool]], Awaitable[bool]],
+    exchange: Callable[[Reply, Callable[[], bool]], Awaitable[None]],
     reply: Reply,
     passage: Passage,
-) -> bool:
+) -> None:
     """One upstream call for all requests with this key: the first has it made, all are given what was recorded."""
     tape, is_first = house.replays.claim(tenant, key, mark)
     if not is_first:
         passage.replays = tape.exchange_id
         await tape.play(reply, is_repeat=True)
         passage.status = tape.status
-        return True
+        passage.outcome = tape.outcome
+        return
     tape.exchange_id = passage.id
-    passage.is_handed_on = True
 
     async def work() -> None:
-        await concluded(house, dialect, tape, passage, exchange(tape, lambda: not tape.is_gone))
-        if not passage.has_reached_an_upstream:
-            house.replays.forget(tenant, key, tape)
+        made = exchange(tape, lambda: not tape.is_gone)
+        try:
+            await concluded(house, dialect, tape, passage, made, is_alone=True)
+        finally:
+            tape.outcome = passage.outcome
+            if not passage.has_reached_an_upstream:
+                house.replays.forget(tenant, key, tape)
 
-    await house.detached.run(tape.record(work()), tape, outlives=True, meanwhile=tape.play(reply))
-    return False
+    run = house.detached.run(tape.record(work()), tape, outlives=True, meanwhile=tape.play(reply))
+    await _hand_on(house, reply, passage, run)
 
 
 async def _exchange(
@@ -134,12 +152,13 @@ async def _exchange(
     passage: Passage,
     reply: Reply,
     is_wanted: Callable[[], bool],
-) -> bool:
+) -> None:
     """From the plan to the last byte. Once `is_wanted` says no, nothing more is begun."""
     translator = partial(_translator, house, door, principal, dialect, plan.route, passage)
     conversation: Conversation | None = None
-    cross = translator(call).cross
-    if dialect.name == RESPONSES:
+    if dialect.name != RESPONSES:
+        cross = translator(call).cross
+    else:
         conversation = _conversation(house, principal, dialect, call, plan)
         plan = conversation.plan
         cross = partial(_cross, conversation, translator, translator(conversation.call))
@@ -149,7 +168,7 @@ async def _exchange(
         answer = await house.dispatcher.call(plan, call, passage, cross, is_wanted)
         assert isinstance(answer, Whole)
         deliver_whole(answer, reply, _headers(house, conversation, passage), passage, house.clock)
-        return True
+        return
     passage.stream_kind = dialect.stream_kind(call)
     pulse = Pulse(
         reply,
@@ -165,7 +184,6 @@ async def _exchange(
         await deliver_live(answer, reply, headers, passage, house.clock)
     finally:
         pulse.stop()
-    return True
 
 
 def _headers(house: House, conversation: Conversation | None, passage: Passage) -> HeaderList:

@@ -42,8 +42,7 @@ async def serve(house: House, door: Door, request: Request, reply: Reply) -> Non
 
 async def _enter(
     house: House, door: Door, dialect: Dialect, request: Request, reply: Reply, passage: Passage
-) -> bool:
-    """Whether the exchange ends here; it does not where it has been handed on to run by itself."""
+) -> None:
     principal = _identify(house, door, request, passage)
     match door.operation:
         case Operation.LIST_MODELS:
@@ -59,8 +58,7 @@ async def _enter(
             await stored_response(house, door, principal, request, reply, passage)
         case _:
             house.gate.check(priority_of(request.headers))
-            return await call_model(house, door, principal, dialect, request, reply, passage)
-    return True
+            await call_model(house, door, principal, dialect, request, reply, passage)
 
 
 def refuse(house: House, error: GatewayError, reply: Reply, *, door: str, peer: str, dialect: str) -> None:

@@ -137,3 +137,14 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Close every idle connection and cut the busy ones."""
+
+
+class Connector(Protocol):
+    """Opens connections for their own sake."""
+
+    async def try_connection(self, target: Target, timeouts: Timeouts, deadline: float) -> None:
+        """Open a connection as a call would, TLS included, and close it again without a word.
+
+        Uses the clocks connect_s and tls_s of `timeouts`; `deadline` is loop time. Raises: TransportError, always of
+        phase `not_sent`.
+        """

@@ -28,7 +28,7 @@ from .control import ControlSocket, NotDone
 from .edition import Edition
 from .feeder import Feeder
 from .link import Boot, Freshness, Keys, Link
-from .workers import NotTakenOver, Staffing, Workers
+from .workers import NeverServed, NotTakenOver, Staffing, Workers
 
 T = TypeVar("T")
 
@@ -104,7 +104,8 @@ class Keeper:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT. `on_ready` is called once, when the first worker can serve known keys.
 
-        Raises: StoreUnavailable when the store cannot even be opened at the start.
+        Raises: StoreUnavailable when the store cannot even be opened at the start, NeverServed when no worker can
+        serve.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -157,7 +158,8 @@ class Keeper:
         """A chore that ends by itself in an error is a defect of ours: a house that is half kept is closed."""
         if not chore.cancelled() and (defect := chore.exception()) is not None:
             self._defect = defect
-            self._log.error("keeper_defect", kind=type(defect).__name__, why=str(defect))
+            if not isinstance(defect, NeverServed):
+                self._log.error("keeper_defect", kind=type(defect).__name__, why=str(defect))
             self._stopping.set()
 
     async def _announce(self, on_ready: Callable[[], None]) -> None:

@@ -19,8 +19,8 @@ from typing import Final
 
 import msgspec
 
-DUMP_AFTER_S: Final = 1.0
-"""A loop that has not turned for so long has its stack written down."""
+DUMP_AFTER_S: Final = 0.6
+"""A loop that has not turned for so long has its stack written down, so that it is in the log within a second."""
 REPLACE_AFTER_S: Final = 10.0
 """A worker that has not said a word for so long is taken for lost."""
 START_S: Final = 60.0

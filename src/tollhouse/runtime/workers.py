@@ -25,6 +25,8 @@ _FIRST_REST_S: Final = 0.1
 _LONGEST_REST_S: Final = 5.0
 _GROWN_UP_S: Final = 2.0
 """A worker that has served for so long is replaced without a rest; the others may be dying of the same thing."""
+_MOST_STARTS: Final = 5
+"""So many workers may die at the start of a house of which none has ever served, some two seconds in all."""
 _TAKE_OVER_S: Final = 10.0
 _GRACE_S: Final = 8.0
 """Beyond the drain, before a worker that does not end is killed: it has last words to say and accounts to settle."""
@@ -32,6 +34,16 @@ _GRACE_S: Final = 8.0
 
 class NotTakenOver(Exception):
     """The worker cannot serve by an edition; the text says why."""
+
+
+class NeverServed(Exception):
+    """No worker has come as far as serving, and it is not to be expected of the next."""
+
+    def __init__(self, starts: int, exit_status: int) -> None:
+        super().__init__(
+            f"{starts} workers ended before they could serve, the last with status {exit_status}"
+        )
+        self.exit_status = exit_status
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +89,13 @@ class Workers:
     # -- one after another
 
     async def keep(self, stopping: asyncio.Event) -> None:
-        """Start a worker, and another when it dies; the rest between two grows while they die young."""
+        """Start a worker, and another when it dies; the rest between two grows while they die young.
+
+        Raises: NeverServed for a house that cannot be opened. One that has served goes on trying for ever.
+        """
         loop = asyncio.get_running_loop()
         rest_s = 0.0
+        starts = 0
         while not stopping.is_set():
             born = loop.time()
             process, listening = await self._start()
@@ -89,6 +105,9 @@ class Workers:
             status = await process.wait()
             if stopping.is_set():
                 return
+            starts += 1
+            if self._last_good is None and starts >= _MOST_STARTS:
+                raise NeverServed(starts, status)
             is_grown_up = self._is_ready and loop.time() - born > _GROWN_UP_S
             rest_s = 0.0 if is_grown_up else min(_LONGEST_REST_S, max(_FIRST_REST_S, rest_s * 2))
             self._log.error("worker_died", exit_status=status, restart_in_s=rest_s)

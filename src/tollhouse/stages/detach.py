@@ -36,12 +36,14 @@ class Detachable:
     Implements ports.reply.Reply. A caller that is too slow counts as one that has left.
     """
 
-    __slots__ = ("_inner", "_is_given_up", "_is_started", "_writer")
+    __slots__ = ("_inner", "_is_given_up", "_is_started", "_writer", "is_delivered")
 
     def __init__(self, inner: Reply) -> None:
         self._inner: Reply | None = inner
         self._is_started = False
         self._is_given_up = False
+        self.is_delivered = False
+        """Whether the caller was there for the end of the answer."""
         self._writer: asyncio.Task[Any] | None = None
         """The task that waits for the caller to take what was written."""
 
@@ -79,15 +81,16 @@ class Detachable:
 
     def send(self, status: int, headers: HeaderList, body: bytes) -> None:
         """See ports.reply."""
-        self._is_started = True
         if self._inner is not None:
             self._inner.send(status, headers, body)
+            self.is_delivered = True
+        self._is_started = True
 
     def start(self, status: int, headers: HeaderList, first: bytes = b"") -> None:
         """See ports.reply."""
-        self._is_started = True
         if self._inner is not None:
             self._inner.start(status, headers, first)
+        self._is_started = True
 
     async def write(self, data: bytes) -> None:
         """See ports.reply, but for a caller who is too slow: it is let go."""
@@ -117,6 +120,7 @@ class Detachable:
         """See ports.reply."""
         if self._inner is not None:
             self._inner.end(data)
+            self.is_delivered = True
 
     def abort(self, last: bytes = b"") -> None:
         """See ports.reply."""

@@ -228,3 +228,367 @@ def callers_who_leave_are_not_noticed() -> None:
     from tollhouse.surface.http.connection import Connection
 
     wrap(Connection, "_leave", lambda original, self: None)
+
+
+@breakage
+def drains_have_no_bound() -> None:
+    from tollhouse.stages.detach import Detached
+
+    def init(original: Any, self: Any, report: Any, **named: Any) -> None:
+        original(self, report, **{**named, "most": 1_000_000})
+
+    wrap(Detached, "__init__", init)
+
+
+# -- upstreams
+
+
+@breakage
+def fallback_cycles_are_not_seen() -> None:
+    from tollhouse.config.fallbacks import FallbackCompiler
+
+    def has_cycles(original: Any, self: Any) -> bool:
+        self._error = lambda *told: None
+        found: bool = original(self)
+        return found
+
+    wrap(FallbackCompiler, "_has_cycles", has_cycles)
+
+
+@breakage
+def all_models_share_one_place() -> None:
+    """One limit and one queue for a provider, whatever it is asked for."""
+    from tollhouse.balancing import Standings
+
+    def of(original: Any, self: Any, deployment: Any, model: str) -> Any:
+        keys = [key for key in self._standings if key[0] == deployment.provider]
+        return self._standings[max(keys)] if keys else original(self, deployment, model)
+
+    wrap(Standings, "of", of)
+
+
+@breakage
+def slow_callers_are_waited_for() -> None:
+    from tollhouse.surface.http.connection import Connection
+
+    wrap(Connection, "_watch_taking", lambda original, self, now: None)
+
+
+@breakage
+def nobody_looks_at_the_clock() -> None:
+    """Of callers who send nothing."""
+    from tollhouse.surface.http.connection import Connection
+
+    wrap(Connection, "sweep", lambda original, self, now: None)
+
+
+@breakage
+def accepting_takes_its_time() -> None:
+    import time
+
+    from tollhouse.surface.http.server import HttpServer
+
+    def opened(original: Any, self: Any, connection: Any) -> Any:
+        time.sleep(0.02)
+        return original(self, connection)
+
+    wrap(HttpServer, "opened", opened)
+
+
+@breakage
+def nothing_is_too_large() -> None:
+    from tollhouse.stages.dispatch import dispatcher
+
+    async def read_whole(original: Any, answer: Any, bound: int, binding: Any) -> bytes:
+        whole: bytes = await original(answer, 64 * bound, binding)
+        return whole
+
+    wrap(dispatcher, "read_whole", read_whole)
+
+
+@breakage
+def the_total_clock_stands_still() -> None:
+    from tollhouse.adapters.http1.connection import Connection
+
+    def call(original: Any, self: Any, head: bytes, body: bytes, **named: Any) -> Any:
+        return original(self, head, body, **{**named, "deadline": float("inf")})
+
+    wrap(Connection, "call", call)
+
+
+@breakage
+def encoded_answers_are_unpacked() -> None:
+    """As libraries do that ask nobody."""
+    import zlib
+
+    from tollhouse.stages.dispatch import dispatcher
+
+    async def read_whole(original: Any, answer: Any, bound: int, binding: Any) -> bytes:
+        packed: bytes = await original(answer, bound, binding)
+        try:
+            return zlib.decompress(packed, 47)  # gzip or zlib, as it comes
+        except zlib.error:
+            return packed
+
+    wrap(dispatcher, "check_plain", lambda original, *arguments: None)
+    wrap(dispatcher, "read_whole", read_whole)
+
+
+# -- the process
+
+
+@breakage
+def the_house_does_not_wait_for_those_inside() -> None:
+    from tollhouse.surface.http.server import HttpServer
+
+    wrap(HttpServer, "stop", lambda original, self, drain_s: original(self, 0.0))
+
+
+@breakage
+def a_dead_worker_is_missed_late() -> None:
+    from tollhouse.runtime import workers
+
+    workers._FIRST_REST_S = 2.0  # type: ignore[misc]
+    workers._GROWN_UP_S = float("inf")  # type: ignore[misc]
+
+
+@breakage
+def nobody_watches_the_loop() -> None:
+    from tollhouse.runtime.watchdog import Silence, Watchdog
+
+    wrap(Watchdog, "feed", lambda original, self: None)
+    wrap(Silence, "look", lambda original, self, now: None)
+
+
+@breakage
+def bodies_have_no_bound() -> None:
+    from tollhouse.surface.http.wire_request import WireRequest
+
+    def init(original: Any, self: Any, **named: Any) -> None:
+        original(self, **{**named, "body_bytes": 1 << 62})
+
+    wrap(WireRequest, "__init__", init)
+
+
+@breakage
+def compressed_bodies_are_unpacked() -> None:
+    """All of it, whatever it comes to."""
+    import zlib
+
+    from tollhouse.surface.http.wire_request import WireRequest
+
+    async def body(original: Any, self: Any) -> bytes:
+        encoding = self.headers.pop(b"content-encoding", b"")
+        taken: bytes = await original(self)
+        while b"gzip" in encoding and taken[:2] == b"\x1f\x8b":
+            taken = zlib.decompressobj(31).decompress(taken)
+        return taken
+
+    wrap(WireRequest, "body", body)
+
+
+@breakage
+def json_is_not_looked_at() -> None:
+    """Whatever names no model asks for `gpt`."""
+    from tollhouse.core.errors import GatewayError
+    from tollhouse.core.operation import Operation
+    from tollhouse.dialects.openai_family.dialect import FamilyDialect
+    from tollhouse.ports.dialect import ClientCall
+
+    def read(original: Any, self: Any, ask: Any) -> Any:
+        try:
+            return original(self, ask)
+        except GatewayError:
+            return ClientCall(
+                operation=Operation.CHAT, model="gpt", is_stream=False, asks_usage=True, body=ask.body, spans={},
+                query=ask.query, headers=ask.headers,
+            )  # fmt: skip
+
+    wrap(FamilyDialect, "read", read)
+
+
+@breakage
+def bodies_are_laid_down_in_files() -> None:
+    import tempfile
+
+    from tollhouse.surface.http.wire_request import WireRequest
+
+    def complete(original: Any, self: Any) -> None:
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            file.write(self._body)
+        original(self)
+
+    wrap(WireRequest, "complete", complete)
+
+
+@breakage
+def tokens_are_counted_on_the_loop() -> None:
+    """At the end of each answer, over all of it, with a pattern that tells words apart."""
+    import time
+
+    from tollhouse.stages.account import Accountant
+
+    def settle(original: Any, self: Any, passage: Any) -> Any:
+        time.sleep(passage.response_bytes / 50e6)
+        return original(self, passage)
+
+    wrap(Accountant, "settle", settle)
+
+
+@breakage
+def idle_streams_keep_a_large_buffer() -> None:
+    from tollhouse.surface.http.connection import Connection
+
+    kept: list[bytearray] = []
+
+    def begin(original: Any, self: Any, request: Any) -> None:
+        kept.append(bytearray(b"x" * 65_536))
+        original(self, request)
+
+    wrap(Connection, "begin", begin)
+
+
+@breakage
+def heads_are_not_checked() -> None:
+    """Whatever the parser lets pass is good enough."""
+    from tollhouse.surface.http import reader
+
+    wrap(reader, "check_head", lambda original, *arguments: None)
+
+
+@breakage
+def heads_have_no_bound() -> None:
+    import msgspec
+
+    from tollhouse.surface.http.reader import Reader
+
+    def init(original: Any, self: Any, limits: Any, *rest: Any) -> None:
+        original(self, msgspec.structs.replace(limits, head_bytes=1 << 40, head_count=1 << 40), *rest)
+
+    wrap(Reader, "__init__", init)
+
+
+@breakage
+def upgrades_are_waited_for() -> None:
+    """As if the rest were said in the other protocol."""
+    from tollhouse.surface.http.reader import Reader
+
+    wrap(Reader, "_without_upgrade", lambda original, self: b"GET ")
+
+
+@breakage
+def idempotency_keys_are_not_read() -> None:
+    from tollhouse.pipeline import model_call
+
+    wrap(model_call, "key_of", lambda original, headers: None)
+
+
+@breakage
+def certificates_are_not_checked() -> None:
+    import ssl
+
+    from tollhouse.adapters.http1.trust import Trust
+
+    def context(original: Any, self: Any, ca_file: str | None) -> ssl.SSLContext:
+        credulous: ssl.SSLContext = original(self, ca_file)
+        credulous.check_hostname = False
+        credulous.verify_mode = ssl.CERT_NONE
+        return credulous
+
+    wrap(Trust, "context", context)
+
+
+@breakage
+def redirects_are_followed() -> None:
+    """With all that was sent the first time."""
+    import asyncio
+    from urllib.parse import urlsplit
+
+    from tollhouse.adapters.http1.transport import Http1Transport
+
+    async def open_(original: Any, self: Any, target: Any, request: Any, *clocks: Any) -> Any:
+        answer = await original(self, target, request, *clocks)
+        place = dict(answer.headers).get(b"location")
+        if 300 <= answer.status < 400 and place is not None:
+            url = urlsplit(place.decode())
+            _, writer = await asyncio.open_connection(url.hostname, url.port)
+            writer.write(target.render(request) + request.body)
+            await writer.drain()
+            writer.close()
+        return answer
+
+    wrap(Http1Transport, "open", open_)
+
+
+@breakage
+def what_comes_unasked_is_an_answer() -> None:
+    """A connection is used again whatever has come on it."""
+    from tollhouse.adapters.http1.connection import Connection
+
+    def data_received(original: Any, self: Any, data: bytes) -> None:
+        if self._answer is None:
+            self._unasked = (self._unasked or b"") + data
+        else:
+            original(self, data)
+
+    def call(original: Any, self: Any, *arguments: Any, **named: Any) -> Any:
+        answer = original(self, *arguments, **named)
+        unasked, self._unasked = self._unasked, None
+        if unasked:
+            self.data_received(unasked)
+        return answer
+
+    _with_room_for(Connection, "_unasked")
+    wrap(Connection, "data_received", data_received)
+    wrap(Connection, "call", call)
+    Connection.is_usable = property(lambda self: True)  # type: ignore[method-assign,assignment]
+
+
+@breakage
+def every_count_is_believed() -> None:
+    """What a provider reports is what was used, whatever it is."""
+    from tollhouse.dialects.ground_family.counts import Counts
+
+    def read(original: Any, self: Any, among: dict[str, Any], name: str) -> Any:
+        value = among.get(name)
+        return int(value) if isinstance(value, int | float) else original(self, among, name)
+
+    wrap(Counts, "read", read)
+    wrap(Counts, "at_least_zero", lambda original, self, value: int(value))
+
+
+@breakage
+def callers_are_not_counted() -> None:
+    """As many as the system lets in, until it lets in no more."""
+    from tollhouse.surface.http.connection import Welcome
+    from tollhouse.surface.http.server import HttpServer
+
+    def opened(original: Any, self: Any, connection: Any) -> Any:
+        original(self, connection)
+        self._refused.discard(connection)
+        return Welcome.SERVED
+
+    wrap(HttpServer, "opened", opened)
+
+
+@breakage
+def bodies_are_taken_without_bound() -> None:
+    from tollhouse.surface.http.bodies import BodyRoom
+
+    wrap(BodyRoom, "take", lambda original, self, size: True)
+    wrap(BodyRoom, "give", lambda original, self, size: None)
+    nobody_is_shed()
+
+
+@breakage
+def nobody_is_shed() -> None:
+    from tollhouse.runtime.pressure import PressureGate
+
+    wrap(PressureGate, "check", lambda original, self, priority: None)
+
+
+@breakage
+def every_deployment_is_looked_at() -> None:
+    from tollhouse.balancing import choice
+
+    choice.FEW = choice._SAMPLE = 10_000  # type: ignore[misc]

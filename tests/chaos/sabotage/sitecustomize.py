@@ -3,6 +3,11 @@
 import os
 import sys
 
+if os.environ.get("CHAOS_FAILPOINTS"):
+    import failpoints
+
+    failpoints.install(os.environ["CHAOS_FAILPOINTS"])
+
 _name = os.environ.get("CHAOS_SABOTAGE")
 if _name:
     try:

@@ -6,11 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from tollhouse.balancing import Permit, Shut, State, Verdict
+from tollhouse.balancing import Permit, Shut, Standings, State, Verdict
 from tollhouse.core.routing import Breaker
-from unit.balancing.deployments import CHAT, standing_alone
+from unit.balancing.deployments import CHAT, deployment
 
 IN_A_ROW = 3
+HELD_S = 4.0
+"""How long a failed check counts."""
 SETTINGS = Breaker(consecutive_failures=IN_A_ROW, open_s=1.0, longest_open_s=8.0)
 
 
@@ -21,7 +23,9 @@ class BreakerAgainstItsRules(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.standing = standing_alone(breaker=SETTINGS)
+        self.standings = Standings()
+        self.standings.configure({"solo": SETTINGS}, {"route": [deployment("solo")]})
+        self.standing = self.standings.of(deployment("solo"), "m")
         self.now = 1000.0
         self.last_change = 0
         """How many events there were when it opened or closed last."""
@@ -31,6 +35,14 @@ class BreakerAgainstItsRules(RuleBasedStateMachine):
         self.is_open = False
         self.opened_at = 0.0
         self.failed_probes = 0
+        self.checks: list[bool] = []
+        self.held_until = 0.0
+        """By a failed check, whether the breaker is open or was never seen."""
+        self.is_released = False
+        """Whether a good check has ended its rest, since it opened or since checks failed."""
+        self.is_condemned = False
+        """Whether failed checks have had their word, since the last good one."""
+        self.was_called = False
         self.begun: dict[int, int] = {}
         self.unheard_probes: set[int] = set()
         self.in_flight: list[Permit] = []
@@ -46,15 +58,16 @@ class BreakerAgainstItsRules(RuleBasedStateMachine):
             assert not (self.is_open and self.unheard_probes)
             assert permit.is_probe == self.is_open
             if self.is_open:
-                assert self.now >= self.opened_at + 0.8 * self._rest_s() - 1e-9
+                assert self.now >= self._earliest() - 1e-9
             self._begun(permit)
             return permit
-        assert self.is_open
+        assert self.is_open or (not self.was_called and self.now < self.held_until)
         if permit.why is Shut.PROBING:
             assert self.unheard_probes
         else:
             assert permit.why is Shut.OPEN
-            assert self.now < permit.until <= self.opened_at + min(8.0, 1.2 * self._rest_s()) + 1e-9
+            latest = self.opened_at + min(8.0, 1.2 * self._rest_s())
+            assert self.now < permit.until <= max(latest, self.held_until) + 1e-9
         return object()
 
     @rule(target=permits)
@@ -63,8 +76,31 @@ class BreakerAgainstItsRules(RuleBasedStateMachine):
         if permit is None:
             assert self.unheard_probes
             return object()
+        if not self.was_called and self.now < self.held_until:
+            self._condemn()
         self._begun(permit)
         return permit
+
+    @rule(is_well=st.booleans())
+    def check(self, is_well: bool) -> None:
+        self.standings.checked("solo", self.now, is_well=is_well, until=self.now + HELD_S)
+        self.checks.append(is_well)
+        if is_well:
+            self.is_released |= self.is_open
+            self.is_condemned = False
+            self.held_until = min(self.held_until, self.now)
+        elif self.checks[-2:] == [False, False]:
+            self.held_until = self.now + HELD_S
+            if self.was_called:
+                self._condemn()
+
+    def _condemn(self) -> None:
+        """Checks fail. Whatever a call has closed since they began to stays closed."""
+        if not self.is_open and not self.is_condemned:
+            self.events += 1
+            self._change(is_open=True)
+        self.is_released = False
+        self.is_condemned = True
 
     @rule(permit=permits)
     def hear(self, permit: Permit | object) -> None:
@@ -97,7 +133,7 @@ class BreakerAgainstItsRules(RuleBasedStateMachine):
         elif self.verdicts[-IN_A_ROW:] == [Verdict.BAD] * IN_A_ROW:
             self._change(is_open=True)
 
-    @precondition(lambda self: not self.is_open)
+    @precondition(lambda self: not self.is_open and (self.was_called or self.now >= self.held_until))
     @invariant()
     def closed_breaker_lets_everything_through(self) -> None:
         assert self.standing.refusal(CHAT, self.now) is None
@@ -109,12 +145,19 @@ class BreakerAgainstItsRules(RuleBasedStateMachine):
         for kind in view.kinds:
             assert (kind.state is State.CLOSED) == (not self.is_open)
             assert 0 <= kind.until_s <= 8.0001
+        assert (view.checked == "well") == (self.checks[-1:] == [True])
 
     def _begun(self, permit: Permit) -> None:
+        self.was_called = True
         self.begun[id(permit)] = self.events
         self.in_flight.append(permit)
         if self.is_open:
             self.unheard_probes.add(id(permit))
+
+    def _earliest(self) -> float:
+        """When a probe may go out: after the rest, which failed checks make longer and one good check ends."""
+        rested = 0.0 if self.is_released else self.opened_at + 0.8 * self._rest_s()
+        return max(rested, self.held_until if self.is_condemned else 0.0)
 
     def _change(self, *, is_open: bool) -> None:
         self.is_open = is_open

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tollhouse.adapters.http1.pool import Pool
@@ -19,6 +20,7 @@ from tollhouse.config.load import load
 from tollhouse.config.snapshot import to_wire
 from tollhouse.core.errors import GatewayError
 from tollhouse.pipeline import House
+from tollhouse.ports.transport import UpstreamRequest
 from tollhouse.runtime.link import Boot, Reload
 
 NOW = 1_800_000_000.0
@@ -198,5 +200,65 @@ def test_configuration_in_force_tells_no_secret(tmp_path: Path) -> None:
         assert shown.hash == made.house.snapshot.hash
         assert shown.loaded_at.endswith("Z")
         assert "sk-upstream" not in repr(shown)
+
+    inside(tmp_path, check)
+
+
+# -- active checks
+
+
+def checked(check: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+    up = {**UP, **more, **({} if check is None else {"health_check": check})}
+    return tree(providers={"up": up, "other": UP}, routes={})
+
+
+def looked_at(made: Workshop) -> dict[str, Any]:
+    return made._fixtures.checkups.subjects
+
+
+def test_provider_is_looked_at_once_for_all_its_credentials_and_without_any(tmp_path: Path) -> None:
+    async def check(made: Workshop) -> None:
+        assert looked_at(made) == {}
+        several = checked({"path": "/health"}, credential=["env:UP", "env:UP2"])
+        word = reload_of(several)
+        word = msgspec.structs.replace(word, secrets={"env:UP": "sk-upstream", "env:UP2": "sk-second"})
+        await made.reload(word)
+        (subject,) = looked_at(made).values()
+        assert subject.accounts == ("up", "up#2")
+        assert subject.target.opener is None
+        head = subject.target.render(UpstreamRequest(method=b"GET", path=b"/health"))
+        assert head == b"GET /health HTTP/1.1\r\nhost: 127.0.0.1:9\r\n\r\n"
+
+    inside(tmp_path, check)
+
+
+def test_check_that_is_as_before_goes_on_over_a_reload(tmp_path: Path) -> None:
+    async def check(made: Workshop) -> None:
+        await made.reload(reload_of(checked({"path": "/health"})))
+        before = looked_at(made)["up"]
+        await made.reload(reload_of(checked({"path": "/health"}, foreign_ids="forward"), "another secret"))
+        assert looked_at(made)["up"] is before
+        await made.reload(reload_of(checked(None)))
+        assert looked_at(made) == {}
+
+    inside(tmp_path, check)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        checked({"path": "/other"}),
+        checked({"path": "/health", "every_s": 5}),
+        checked({"path": "/health"}, base_url="http://127.0.0.1:11/v1"),
+        checked({"path": "/health"}, proxy="http://127.0.0.1:12"),
+    ],
+    ids=["path", "interval", "address", "proxy"],
+)
+def test_check_that_has_changed_begins_anew(tmp_path: Path, changed: dict[str, Any]) -> None:
+    async def check(made: Workshop) -> None:
+        await made.reload(reload_of(checked({"path": "/health"})))
+        before = looked_at(made)["up"]
+        await made.reload(reload_of(changed))
+        assert looked_at(made)["up"] is not before
 
     inside(tmp_path, check)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tollhouse.balancing import KindView, StandingView, State
+from tollhouse.balancing import Checked, KindView, StandingView, State
 from tollhouse.cli.commands.deployments import _row
 from tollhouse.core.operation import Operation
 
@@ -60,6 +60,7 @@ def test_state_is_the_worst_there_is_to_say(shown: StandingView, state: str) -> 
 
 def test_numbers_are_as_they_are_and_unknown_is_not_zero() -> None:
     assert _row(view(dialect="openai_responses")) == (
-        "up/m (openai_responses)", "closed", "2", "8", "0", "unknown", "1,234", "1", "0", "0",
+        "up/m (openai_responses)", "closed", "2", "8", "0", "unknown", "1,234", "1", "0", "0", "never",
     )  # fmt: skip
     assert _row(view(latency_s=0.25))[5] == "0.250 s"
+    assert _row(view(checked=Checked.UNWELL, checked_before_s=3.4))[-1] == "unwell, 3 s ago"

@@ -12,7 +12,7 @@ import pytest
 from tollhouse.core.secret import Secret
 from tollhouse.runtime.edition import Edition
 from tollhouse.runtime.link import Boot, Link, Ready, Reload, Reloaded, ReloadFailed, Stop, Tell, Told
-from tollhouse.runtime.workers import NotTakenOver, Staffing, Workers
+from tollhouse.runtime.workers import NeverServed, NotTakenOver, Staffing, Workers
 
 PATIENCE_S = 10.0
 
@@ -232,6 +232,29 @@ def test_workers_that_die_young_are_replaced_ever_more_slowly() -> None:
         await rig.until(lambda: len(rig.log.named("worker_died")) >= 3)
         rests = [fields["restart_in_s"] for fields in rig.log.named("worker_died")]
         assert rests[:3] == [0.1, 0.2, 0.4]
+
+    kept(check)
+
+
+def test_house_of_which_no_worker_ever_serves_is_given_up() -> None:
+    async def run() -> None:
+        rig = Rig()
+        rig.dies_at_start_of = {"first"}
+        with pytest.raises(NeverServed, match="5 workers ended"):
+            await asyncio.wait_for(rig.workers.keep(asyncio.Event()), PATIENCE_S)
+        assert rig.boots() == ["first"] * 5
+
+    asyncio.run(run())
+
+
+def test_house_that_has_served_is_not_given_up() -> None:
+    async def check(rig: Rig) -> None:
+        await rig.until_started()
+        rig.dies_at_start_of = {"first"}
+        rig.processes[0].kill()
+        await rig.until(lambda: len(rig.processes) >= 6)
+        rig.dies_at_start_of = set()
+        await rig.until_started(2)
 
     kept(check)
 

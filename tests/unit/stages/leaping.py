@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -15,6 +15,10 @@ class LeapingLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.steps = 0
+        """Turns of the loop, the present one included."""
+        self.on_step: Callable[[int], None] | None = None
+        """Told of each before anything runs in it."""
         super().__init__(_Leaps(self))
 
     def time(self) -> float:
@@ -28,6 +32,9 @@ class _Leaps(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self._loop.now += max(timeout or 0.0, 0.0)
+        self._loop.steps += 1
+        if self._loop.on_step is not None:
+            self._loop.on_step(self._loop.steps)
         return super().select(0)
 
 

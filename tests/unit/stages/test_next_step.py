@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tollhouse.balancing import Refusal, Shut, Verdict
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.routing import Candidate, Cause, Deployment, Plan, Replay, RetryPolicy, Route, Timeouts
 from tollhouse.ports.transport import Phase
 from tollhouse.stages.dispatch import Failure, Step, first_choice, next_step
-from tollhouse.stages.dispatch.next_step import verdict_of
+from tollhouse.stages.dispatch.next_step import askable, verdict_of
 
 FALLBACK = {"r": frozenset([Cause.OUTAGE, Cause.RATE_LIMIT])}
 
@@ -59,7 +60,10 @@ def failure(
 
 def step_after(plan: Plan, failed: Failure, *tried: int, **more: Any) -> Step | None:
     return next_step(
-        plan, tried or (0,), failed, **{"shut": {}, "may_repeat": True, "now": 0.0, "draw": 0.5} | more
+        plan,
+        tried or (0,),
+        failed,
+        **{"shut": {}, "may_repeat": lambda _: True, "now": 0.0, "draw": 0.5} | more,
     )
 
 
@@ -94,6 +98,7 @@ FILTERED = failure(ErrorKind.CONTENT_BLOCKED, status=400)
         (OVERFLOW, False),
         (FILTERED, False),
         (failure(ErrorKind.INTERNAL, Phase.NOT_SENT), False),
+        (failure(ErrorKind.OVERLOADED, Phase.NOT_SENT), False),
     ],
     ids=lambda value: (
         f"{value.error.kind}-{value.phase}-{value.status}" if isinstance(value, Failure) else str(value)
@@ -104,7 +109,7 @@ def test_single_deployment_is_called_again_only_for_what_the_rule_names(failed: 
 
 
 def test_uncertain_call_is_replayed_nowhere_where_the_operator_says_never() -> None:
-    for phase, may in ((Phase.SENT, False), (Phase.NOT_SENT, True)):
+    for phase, may in ((Phase.SENT, False), (Phase.STARTED, False), (Phase.NOT_SENT, True)):
         assert (step_after(plan(2, replay=Replay.NEVER), failure(phase=phase)) is not None) == may
         assert (step_after(plan(1, FALLBACK, replay=Replay.NEVER), failure(phase=phase)) is not None) == may
 
@@ -132,8 +137,15 @@ def test_other_candidate_is_called_without_waiting_and_the_first_again_with() ->
 
 
 def test_nobody_is_asked_again_whose_budget_of_retries_is_spent() -> None:
-    assert step_after(plan(), failure(status=500), may_repeat=False) is None
-    assert step_after(plan(2), failure(status=500), may_repeat=False) == Step(1, 0.0)
+    assert step_after(plan(), failure(status=500), may_repeat=lambda _: False) is None
+    assert step_after(plan(2), failure(status=500), may_repeat=lambda _: False) == Step(1, 0.0)
+
+
+def test_budget_that_counts_is_that_of_who_would_be_asked_again() -> None:
+    failed = failure(phase=Phase.NOT_SENT)
+    step = step_after(plan(2), failed, 0, 1, may_repeat=lambda index: index == 1)
+    assert step is not None
+    assert step.index == 1
 
 
 def test_retry_after_is_waited_for_within_bounds_and_told_to_the_caller_beyond() -> None:
@@ -168,7 +180,7 @@ def test_deployment_whose_breaker_has_opened_is_not_asked_again() -> None:
 )
 def test_fallback_is_asked_for_its_causes_and_no_others(failed: Failure, cause: Cause) -> None:
     for leads in Cause:
-        step = step_after(plan(1, {"r": frozenset([leads])}, attempts=2), failed, may_repeat=False)
+        step = step_after(plan(1, {"r": frozenset([leads])}, attempts=2), failed, may_repeat=lambda _: False)
         assert (step == Step(1, 0.0)) == (leads is cause)
 
 
@@ -191,6 +203,21 @@ def test_first_choice_is_the_first_that_is_open() -> None:
     assert first_choice(plan(3), {0: busy}) == 1
     assert first_choice(plan(3), {}, untold=[0, 1]) == 2
     assert first_choice(plan(2), {0: busy, 1: busy}) is None
+
+
+def test_fallbacks_are_asked_first_where_none_of_the_routes_own_can_go_on() -> None:
+    whole = plan(1, FALLBACK, {"f0": frozenset([Cause.OUTAGE])})
+    left = replace(whole, candidates=whole.candidates[1:])
+    assert first_choice(left, {}) == 0
+    assert first_choice(left, {0: Refusal(Shut.OPEN, 1.0)}) == 1
+    assert first_choice(left, {0: Refusal(Shut.FULL, 1.0)}) is None
+
+
+def test_nobody_is_to_be_asked_first_but_the_routes_own_and_fallbacks_with_a_cause() -> None:
+    chain = plan(2, FALLBACK, {"r": frozenset([Cause.CONTEXT_OVERFLOW])})
+    down = {index: Refusal(Shut.OPEN, 4.0 - index) for index in range(4)}
+    assert [*askable(chain, down)] == [0, 1, 2]
+    assert [*askable(chain, {3: down[3]})] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +282,7 @@ def test_attempts_time_and_shut_doors_are_respected_by_every_step(
     tried = data.draw(st.lists(places, min_size=1, max_size=8))
     shut = data.draw(st.dictionaries(places, refusals))
     now, draw = data.draw(st.floats(0, 200)), data.draw(st.floats(0, 1, exclude_max=True))
-    step = next_step(chosen, tried, failed, shut=shut, may_repeat=True, now=now, draw=draw)
+    step = next_step(chosen, tried, failed, shut=shut, may_repeat=lambda _: True, now=now, draw=draw)
     if step is None:
         return
     assert len(tried) < budget

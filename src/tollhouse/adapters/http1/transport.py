@@ -30,7 +30,7 @@ _CLOSE_PATIENCE_S = 2.0
 
 
 class Http1Transport:
-    """Implements ports.transport.Transport over HTTP/1.1. To be made inside the running loop it is for."""
+    """Implements ports.transport.Transport and Connector over HTTP/1.1. To be made inside the loop it is for."""
 
     def __init__(self, limits: Limits = STANDARD, look_up: LookUp = system_look_up) -> None:
         self._loop = asyncio.get_running_loop()
@@ -74,6 +74,11 @@ class Http1Transport:
         if answer.status == 401 and target.opener is not None:
             target.opener.refused()
         return answer
+
+    async def try_connection(self, target: Target, timeouts: Timeouts, deadline: float) -> None:
+        """See ports.transport.Connector."""
+        assert isinstance(target, Http1Target)
+        (await self._connect(target, timeouts, deadline)).cut()
 
     async def _connect(self, target: Http1Target, timeouts: Timeouts, deadline: float) -> Connection:
         self._fleet.reserve()

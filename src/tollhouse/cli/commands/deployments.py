@@ -16,6 +16,7 @@ from tollhouse.cli.settings import find_settings
 
 _COLUMNS: Final = (
     "deployment", "state", "in flight", "limit", "waiting", "first token", "calls", "failures", "limited", "ejections",
+    "checked",
 )  # fmt: skip
 _WORST_FIRST: Final = (State.OPEN, State.HALF_OPEN, State.CLOSED)
 
@@ -47,7 +48,7 @@ def deployments(*, config: Path | None = None, json: Annotated[bool, Parameter(n
         return ExitStatus.DONE
     views = msgspec.json.decode(answer, type=_Answer).deployments
     rows = [_row(view) for view in sorted(views, key=lambda view: (view.provider, view.model))]
-    table(f"{len(rows)} deployments", _COLUMNS, rows, numbers=frozenset(_COLUMNS[2:]))
+    table(f"{len(rows)} deployments", _COLUMNS, rows, numbers=frozenset(_COLUMNS[2:-1]))
     return ExitStatus.DONE
 
 
@@ -64,6 +65,7 @@ def _row(view: StandingView) -> tuple[str, ...]:
         f"{view.failures:,}",
         f"{view.limited:,}",
         f"{view.ejections:,}",
+        _checked(view),
     )
 
 
@@ -74,3 +76,10 @@ def _state(view: StandingView) -> str:
     if view.cooling_s > 0:
         return f"rate limited for {view.cooling_s:.0f} s"
     return f"open for {states[worst]:.1f} s" if worst is State.OPEN else worst.value.replace("_", " ")
+
+
+def _checked(view: StandingView) -> str:
+    """What the last active check found, and how long ago."""
+    if view.checked is None or view.checked_before_s is None:
+        return "never"
+    return f"{view.checked.value}, {view.checked_before_s:.0f} s ago"

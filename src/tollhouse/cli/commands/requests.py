@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from tollhouse.bootstrap import OpenHouse, open_house
 from tollhouse.cli.exit_status import CommandFailed, ExitStatus
-from tollhouse.cli.output import instant, json_line, line, table
+from tollhouse.cli.output import instant, json_line, line, printable, table
 from tollhouse.cli.settings import find_settings
 from tollhouse.core.exchange import ExchangeRecord, Outcome
 from tollhouse.core.usage import Usage
@@ -175,4 +175,4 @@ def _print(records: Iterable[ExchangeRecord], *, as_json: bool) -> None:
         if as_json:
             json_line(shown(record))
         else:
-            line("  ".join(cell for cell in _cells(record) if cell))
+            line(printable("  ".join(cell for cell in _cells(record) if cell)))

@@ -35,10 +35,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 def read(ask: Ask, operation: Operation, subject: Subject, *, streams: bool) -> ClientCall:
     """See ports.dialect.Dialect.read. With `streams` false the operation has no streams and `stream` is not read."""
     body = ask.body
-    scan = scanned(body, once=_READ)
+    once = (*_READ, subject.name)
+    scan = scanned(body, once=once)
     if subject.reshape is not None and subject.name not in scan.members and subject.otherwise in scan.members:
         body = subject.reshape(body)
-        scan = scanned(body, once=_READ)
+        scan = scanned(body, once=once)
     model = ask.path_model or model_in(body, scan)
     _check_subject(body, scan, subject)
     is_stream = streams and flag_in(body, scan, "stream")

@@ -43,12 +43,13 @@ from .answers import (
     scrubbed,
     without_secrets,
 )
-from .next_step import Failure, first_choice, next_step, soonest, verdict_of
+from .next_step import Failure, askable, first_choice, is_final, next_step, soonest, verdict_of
 from .quota import asked_wait_s, used_up_for_s
 from .turnstile import Turnstile, nobody
 
 _LARGEST_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _LARGEST_ERROR_BYTES: Final = 256 * 1024
+_NEVER: Final = Refusal(Shut.OPEN, inf)
 
 
 class Dispatcher:
@@ -103,17 +104,25 @@ class Dispatcher:
                     # What one upstream cannot be told another may well be: nothing was sent, no attempt is spent.
                     permit.end(Verdict.NEUTRAL, self._clock.monotonic())
                     trial.untold[index] = outcome
+                    trial.never[index] = _NEVER
                 case Failure():
                     verdict = verdict_of(outcome, plan)
                     permit.end(verdict, self._clock.monotonic(), outcome.error.retry_after_s)
                     trial.tried.append(index)
                     trial.failure = outcome
+                    if is_final(outcome, plan):
+                        trial.never[index] = _NEVER
                 case _:
                     return outcome
 
     async def _first(self, trial: _Trial) -> tuple[int, Permit]:
         """Who is called first, and the leave to. Raises: GatewayError."""
         plan, turnstile = trial.plan, self._turnstile
+        if not trial.untold and plan.candidates[0].route == plan.route.name:
+            # As a rule that is all there is to it.
+            permit = turnstile.begin(plan.candidates[0], trial.kind, is_repeat=False)
+            if permit is not None:
+                return 0, permit
         while True:
             shut = turnstile.shut(plan, trial.kind)
             index = first_choice(plan, shut, trial.untold)
@@ -122,8 +131,7 @@ class Dispatcher:
                 if permit is not None:
                     return index, permit
                 continue
-            for index in trial.untold:
-                shut.pop(index, None)
+            shut = {index: shut[index] for index in askable(plan, shut) if index not in trial.untold}
             if not shut:
                 raise [*trial.untold.values()][-1]
             index = next((each for each, refusal in shut.items() if refusal.why is Shut.FULL), None)
@@ -147,8 +155,8 @@ class Dispatcher:
                 plan,
                 trial.tried,
                 trial.failure,
-                shut=turnstile.shut(plan, trial.kind) | trial.never(),
-                may_repeat=turnstile.standing(plan.candidates[trial.tried[-1]]).may_repeat(),
+                shut=turnstile.shut(plan, trial.kind) | trial.never,
+                may_repeat=lambda index: turnstile.standing(plan.candidates[index]).may_repeat(),
                 now=self._clock.monotonic(),
                 draw=self._clock.draw(),
             )
@@ -217,8 +225,9 @@ class Dispatcher:
             answer = await self._transport.open(binding.target, request, timeouts, deadline)
             attempt.status = answer.status
             if answer.status < 400:
+                live = RawAnswer(answer, binding, timeouts, self._clock, passage, meter)
                 is_handed_on = True
-                return RawAnswer(answer, binding, timeouts, self._clock, passage, meter)
+                return live
             answer.expect(ErrorKind.TIMEOUT_IDLE, self._clock.monotonic() + timeouts.idle_s)
             body = without_secrets(await read_whole(answer, _LARGEST_ERROR_BYTES, binding), binding.secrets())
             headers = carried_through(answer, binding)
@@ -350,7 +359,7 @@ class Dispatcher:
 class _Trial:
     """One call's attempts so far."""
 
-    __slots__ = ("failure", "kind", "plan", "tried", "untold")
+    __slots__ = ("failure", "kind", "never", "plan", "tried", "untold")
 
     def __init__(self, plan: Plan, kind: Operation) -> None:
         self.plan = plan
@@ -359,9 +368,7 @@ class _Trial:
         """Places in the plan, in the order of the attempts."""
         self.untold: dict[int, GatewayError] = {}
         """Who cannot be told what is asked, and why."""
+        self.never: dict[int, Refusal] = {}
+        """Those, and who has failed in a way that asking again does not mend: as being shut for ever."""
         self.failure: Failure | None = None
         """The last attempt's."""
-
-    def never(self) -> dict[int, Refusal]:
-        """Those who cannot be told, as being shut for ever."""
-        return {index: Refusal(Shut.OPEN, inf) for index in self.untold}

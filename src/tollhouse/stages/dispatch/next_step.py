@@ -7,7 +7,7 @@ fault never is: a request that overflows or is filtered is only asked of the rou
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -65,16 +65,16 @@ def next_step(
     failure: Failure,
     *,
     shut: Mapping[int, Refusal],
-    may_repeat: bool,
+    may_repeat: Callable[[int], bool],
     now: float,
     draw: float,
 ) -> Step | None:
     """Whether and where to try again; None to give up.
 
     `tried` are the candidates of the attempts so far, the last one failed with `failure`. `shut` says of whom nothing
-    is to be had now; `may_repeat` whether the last one's budget of retries has room. `draw` is in [0, 1). Others are
-    asked at once; the same one again after a wait drawn from [0, bound), the bound doubling each time (full jitter),
-    and not before the provider wants it.
+    is to be had now, or never; `may_repeat` whether a candidate's budget of retries has room. `draw` is in [0, 1).
+    Others are asked at once; the same one again after a wait drawn from [0, bound), the bound doubling each time (full
+    jitter), and not before the provider wants it.
     """
     if len(tried) >= plan.route.retry.max_attempts or now >= plan.deadline:
         return None
@@ -86,17 +86,27 @@ def next_step(
     for index, candidate in enumerate(plan.candidates):
         if index not in tried and index not in shut and _may_follow(candidate, route, cause, failure, plan):
             return Step(index, 0.0)
-    if not may_repeat or cause not in _ASKED_AGAIN or not _is_repeatable(failure, plan.route.retry.replay):
+    if is_final(failure, plan):
         return None
-    return _again(plan, tried, failure, shut, now, draw)
+    return _again(plan, [index for index in tried if may_repeat(index)], failure, shut, last, now, draw)
+
+
+def is_final(failure: Failure, plan: Plan) -> bool:
+    """Whether who failed so is not asked again in this call."""
+    return cause_of(failure) not in _ASKED_AGAIN or not _is_repeatable(failure, plan.route.retry.replay)
 
 
 def _again(
-    plan: Plan, tried: Sequence[int], failure: Failure, shut: Mapping[int, Refusal], now: float, draw: float
+    plan: Plan,
+    tried: Sequence[int],
+    failure: Failure,
+    shut: Mapping[int, Refusal],
+    last: int,
+    now: float,
+    draw: float,
 ) -> Step | None:
     """One that has been tried already: of those that are open the one tried longest ago, else the one that fails least
     long."""
-    last = tried[-1]
     turn = tried.count(last)
     delay_s = draw * min(_LONGEST_BACKOFF_S, _BACKOFF_S * 2**turn)
     ready = [index for index in dict.fromkeys(tried) if index not in shut]
@@ -130,13 +140,21 @@ def _last_place(tried: Sequence[int], index: int) -> int:
 def first_choice(plan: Plan, shut: Mapping[int, Refusal], untold: Container[int] = ()) -> int | None:
     """Who is asked first: the first of the route's own that is open and can be told what is asked; where none is, the
     first fallback for the reason they are shut; None where nobody is open."""
-    own = plan.route.name
-    for index, candidate in enumerate(plan.candidates):
-        if index in shut or index in untold:
-            continue
-        if candidate.route == own or _causes(shut, plan, own) & candidate.after.get(own, frozenset()):
+    for index in askable(plan, shut):
+        if index not in shut and index not in untold:
             return index
     return None
+
+
+def askable(plan: Plan, shut: Mapping[int, Refusal]) -> Iterator[int]:
+    """The route's own, and the fallbacks for the reason those are shut. Where none of its own can go on with a
+    conversation, the route of the first who can stands in for it."""
+    own = plan.route.name
+    if plan.candidates[0].route != own and all(candidate.route != own for candidate in plan.candidates):
+        own = plan.candidates[0].route
+    for index, candidate in enumerate(plan.candidates):
+        if candidate.route == own or _causes(shut, plan, own) & candidate.after.get(own, frozenset()):
+            yield index
 
 
 def _causes(shut: Mapping[int, Refusal], plan: Plan, own: str) -> frozenset[Cause]:
@@ -159,8 +177,6 @@ def cause_of(failure: Failure) -> Cause | None:
             return Cause.CONTENT_FILTER
         case ErrorKind.UPSTREAM_RATE_LIMITED:
             return Cause.RATE_LIMIT
-        case ErrorKind.OVERLOADED if failure.phase is Phase.NOT_SENT:
-            return Cause.RATE_LIMIT
         case kind if kind in _OUTAGES and _is_failing(failure.status):
             return Cause.OUTAGE
     return None
@@ -174,7 +190,7 @@ def _is_failing(status: int | None) -> bool:
 def verdict_of(failure: Failure, plan: Plan) -> Verdict:
     """What a failure says about the health of who failed. A clock that the caller has shortened says nothing."""
     match cause_of(failure):
-        case Cause.RATE_LIMIT if failure.phase is not Phase.NOT_SENT:
+        case Cause.RATE_LIMIT:
             return Verdict.LIMITED
         case Cause.OUTAGE:
             clock = _CLOCKS.get(failure.error.kind)
@@ -194,9 +210,9 @@ def _may_follow(candidate: Candidate, failed: str, cause: Cause, failure: Failur
 
 
 def _may_move(failure: Failure, replay: Replay) -> bool:
-    """Whether somebody else may be asked the same. After a call was sent and nothing came back, nobody knows whether
-    the work was done: that is a replay."""
-    return failure.phase is not Phase.SENT or failure.status is not None or replay is Replay.UNTIL_HEADERS
+    """Whether somebody else may be asked the same. Where a call was sent and no error came back in answer, the work may
+    have been done: that is a replay."""
+    return failure.phase is Phase.NOT_SENT or failure.status is not None or replay is Replay.UNTIL_HEADERS
 
 
 def _is_repeatable(failure: Failure, replay: Replay) -> bool:

@@ -68,19 +68,15 @@ class Turnstile:
         return {
             index: refusal
             for index, candidate in enumerate(plan.candidates)
-            if (refusal := self._refusal(candidate, kind, now)) is not None
+            if (refusal := self.standing(candidate).refusal(kind, now)) is not None
         }
 
-    def _refusal(self, candidate: Candidate, kind: Operation, now: float) -> Refusal | None:
-        standing = self.standing(candidate)
-        refusal = standing.refusal(kind, now)
-        if refusal is None and standing in self._lines:
-            return Refusal(Shut.FULL, now)  # its next place is somebody's who waits for it
-        return refusal
-
     def begin(self, candidate: Candidate, kind: Operation, *, is_repeat: bool) -> Permit | None:
-        """Leave to call one that is open; None where it has shut this very moment."""
-        permit = self.standing(candidate).try_begin(kind, self._clock.monotonic(), is_repeat=is_repeat)
+        """Leave to call one that is open; None where it has shut, or has spent its budget of repeats, meanwhile."""
+        standing = self.standing(candidate)
+        if is_repeat and not standing.may_repeat():
+            return None
+        permit = standing.try_begin(kind, self._clock.monotonic(), is_repeat=is_repeat)
         return permit if isinstance(permit, Permit) else None
 
     def force(self, candidate: Candidate, kind: Operation) -> Permit | None:
@@ -96,8 +92,8 @@ class Turnstile:
             self._make_room(line, plan)
             return await self._stand_in(line, kind, plan)
         finally:
-            if not len(line):
-                self._lines.pop(standing, None)
+            if not len(line) and self._lines.get(standing) is line:
+                del self._lines[standing]
 
     def _open_line(self, standing: Standing) -> _Line:
         line = self._lines[standing] = _Line(standing)
@@ -109,6 +105,9 @@ class Turnstile:
         own = line.by_class[plan.priority]
         own.append(waiting)
         line.standing.waiting += 1
+        self._hand_on(
+            line.standing
+        )  # there may be a place: time has made one, or those before have just left
         patience_s = min(plan.route.queue.age_s, plan.deadline - self._clock.monotonic())
         try:
             async with asyncio.timeout(max(patience_s, 0.0)):

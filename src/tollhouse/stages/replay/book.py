@@ -97,7 +97,7 @@ class ReplayBook:
             return self._begin(tenant, key, fingerprint), True
         if entry.fingerprint != fingerprint:
             raise _mismatch()
-        if not entry.tape.is_whole_held:
+        if not entry.tape.is_whole_held or (entry.tape.is_over and not entry.tape.is_started):
             raise answer_gone()
         return entry.tape, False
 

@@ -13,6 +13,7 @@ from math import inf
 from typing import Final, Protocol
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
+from tollhouse.core.exchange import Outcome
 from tollhouse.ports.reply import HeaderList, Reply
 
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
@@ -77,6 +78,7 @@ class Tape:
         "_tail",
         "exchange_id",
         "is_whole_held",
+        "outcome",
         "shelf",
     )
 
@@ -102,6 +104,8 @@ class Tape:
         """Told of changes until it is taken away."""
         self.exchange_id: str | None = None
         """The exchange whose answer it is; told by whoever has it recorded."""
+        self.outcome = Outcome.OPEN
+        """How that exchange ended; told by the same."""
 
     # -- what is known of it
 

@@ -64,10 +64,6 @@ class Router:
         if route.strategy is Strategy.STICKY:
             selection.session = session_of(call, headers, principal.tenant)
         candidates = selection.of(route, star)
-        for fallback in route.fallbacks:
-            taken = {_identity(candidate) for candidate in candidates}
-            others = selection.of(fallback.route, fallback.star or star, after=fallback.after)
-            candidates += tuple([other for other in others if _identity(other) not in taken])
         if not candidates and call.operation is Operation.COUNT_TOKENS:
             raise _nobody_counts(route.name)
         if not candidates:
@@ -76,6 +72,10 @@ class Router:
                 param="model",
                 hint="Use another door for this model, or another model at this door.",
             )
+        for fallback in route.fallbacks:
+            taken = {_identity(candidate) for candidate in candidates}
+            others = selection.of(fallback.route, fallback.star or star, after=fallback.after)
+            candidates += tuple([other for other in others if _identity(other) not in taken])
         return Plan(
             route=route,
             candidates=candidates,

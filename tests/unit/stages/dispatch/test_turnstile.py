@@ -187,6 +187,54 @@ def test_place_given_in_the_moment_its_caller_leaves_is_the_next_ones() -> None:
     run(scenario())
 
 
+def test_newcomer_gets_the_place_of_those_who_left_the_line_in_the_same_moment() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        permit = scene.take()
+        leaving = scene.wait()
+        await asyncio.sleep(0)
+        leaving.cancel()
+        scene.leave(permit)  # and the line is still there
+        permit_ = await asyncio.wait_for(scene.wait(), 1.0)
+        assert permit_ is not None
+        scene.leave(permit_)
+        assert (scene.in_flight, scene.turnstile.waiting) == (0, 0)
+
+    run(scenario())
+
+
+def test_line_that_forms_while_another_is_served_is_not_forgotten() -> None:
+    async def scenario() -> None:
+        scene = Scene(places=2)
+        held = [scene.take(), scene.take()]
+        served = [scene.wait(), scene.wait()]
+        await asyncio.sleep(0)
+        scene.leave(held[0])
+        newcomer = scene.wait()  # comes to the turnstile between the two
+        scene.leave(held[1])
+        for waiting in (*served, newcomer):
+            permit = await asyncio.wait_for(waiting, 1.0)
+            assert permit is not None
+            scene.leave(permit)
+        assert (scene.in_flight, scene.turnstile.waiting) == (0, 0)
+
+    run(scenario())
+
+
+def test_budget_of_repeats_is_kept_by_those_who_begin_together() -> None:
+    async def scenario() -> None:
+        scene = Scene(places=40)
+        held = [scene.take() for _ in range(20)]
+        assert scene.turnstile.standing(scene.candidate).may_repeat()
+        repeats = [scene.turnstile.begin(scene.candidate, CHAT, is_repeat=True) for _ in range(10)]
+        begun = [permit for permit in repeats if permit is not None]
+        assert len(begun) == 5  # a fifth of all that are in flight then
+        for permit in (*held, *begun):
+            scene.leave(permit)
+
+    run(scenario())
+
+
 def test_those_who_wait_look_elsewhere_when_the_deployment_is_left_alone() -> None:
     async def scenario() -> None:
         scene = Scene()

@@ -351,7 +351,7 @@ class Interleavings(RuleBasedStateMachine):
             self.tapes.append((name, tape))
         elif known["print"] != fingerprint:
             assert refusal(self.book, name[1], fingerprint, name[0]).kind is ErrorKind.IDEMPOTENCY_MISMATCH
-        elif known["bytes"] > self.most_answer_bytes:
+        elif known["bytes"] > self.most_answer_bytes or (known["until"] and not known["tape"].is_started):
             assert refusal(self.book, name[1], fingerprint, name[0]).kind is ErrorKind.IDEMPOTENCY_ANSWER_GONE
         else:
             assert self.book.claim(*name, fingerprint) == (known["tape"], False)
