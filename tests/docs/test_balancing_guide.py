@@ -100,7 +100,7 @@ routes:
     down = GatewayError(ErrorKind.UPSTREAM_UNAVAILABLE, "It is down.", blame=Blame.UPSTREAM)
     failure = Failure(error=down, phase=Phase.NOT_SENT)
     asked = [0]
-    while step := next_step(plan, asked, failure, shut={}, may_repeat=False, now=0.0, draw=0.5):
+    while step := next_step(plan, asked, failure, shut={}, may_repeat=lambda index: False, now=0.0, draw=0.5):
         asked.append(step.index)
     assert [plan.candidates[index].route for index in asked] == ["start", "a", "c", "b"]
 

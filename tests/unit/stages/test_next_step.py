@@ -162,6 +162,12 @@ def test_retry_after_is_waited_for_within_bounds_and_told_to_the_caller_beyond()
     assert step_after(plan(2), asks(60), shut=cools(60)) == Step(1, 0.0)
 
 
+def test_provider_that_asks_for_no_patience_is_still_not_asked_at_once_by_everybody() -> None:
+    step = step_after(plan(), failure(status=503, retry_after_s=0.0))
+    assert step is not None
+    assert step.delay_s > 0
+
+
 def test_deployment_whose_breaker_has_opened_is_not_asked_again() -> None:
     assert step_after(plan(), failure(status=500), shut={0: Refusal(Shut.OPEN, 1.0)}) is None
     assert step_after(plan(2), failure(status=500), shut={1: Refusal(Shut.OPEN, 1.0)}) is not None

@@ -125,7 +125,7 @@ def _again(
         if asked_s > plan.route.retry.longest_wait_s:
             return None
         # Who was told when to come comes then, and not all in the same moment.
-        delay_s = asked_s * (1 + _SPREAD * draw)
+        delay_s = max(delay_s, asked_s * (1 + _SPREAD * draw))
     return Step(index, delay_s) if now + delay_s < plan.deadline else None
 
 
