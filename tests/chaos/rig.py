@@ -86,6 +86,8 @@ class Rig:
         self._neighbour: ScriptedUpstream
         self.other_calls = 0
         """Calls made by other means than `client` and probes."""
+        self.unseen_upstream_calls = 0
+        """Calls to upstreams that are none of the rig's, such as the mock provider inside the house."""
         self.tolerated: tuple[str, ...] = ()
         """Complaints in the log that the scenario itself brings about: of `_COMPLAINTS`."""
         self.has_failpoints = False
@@ -297,7 +299,7 @@ class Rig:
 
     def _wrong_in_the_book(self, calls: int) -> dict[str, bool]:
         book = count_book(self.house)
-        came = sum(upstream.count for upstream in self._upstreams)
+        came = self.unseen_upstream_calls + sum(upstream.count for upstream in self._upstreams)
         came -= sum(probe.calls_past_the_house for probe in self._probes)
         return {
             f"{book.rows} rows for {calls} calls": book.rows != calls,

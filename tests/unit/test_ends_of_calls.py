@@ -45,6 +45,12 @@ def test_overflow_is_not_asked_again_of_who_it_overflowed_when_the_larger_one_fa
     assert world.settled[0].error == "upstream_unavailable"
 
 
+def test_those_who_wait_stand_in_all_the_lines_there_are() -> None:
+    world = rows([unary() for _ in range(6)], [Call("pair") for _ in range(6)])
+    assert [row.outcome for row in world.settled] == [Outcome.OK] * 6
+    assert (asked(world).count("j"), asked(world).count("k")) == (3, 3)
+
+
 def test_drained_call_ends_as_one_whose_caller_has_left_with_the_upstreams_own_figures() -> None:
     world = rows([unary()], [Call("kept")], cut=0, step=4)
     (row,) = world.settled

@@ -55,6 +55,9 @@ routes:
   two: {deployments: [{provider: up, model: b}], fallbacks: [spare]}
   spare: {deployments: [{provider: spare, model: c}]}
   narrow: {deployments: [{provider: up, model: d, max_concurrency: 1}], queue: {length: 2, age_s: 9}}
+  pair:
+    deployments: [{provider: up, model: j, max_concurrency: 1}, {provider: spare, model: k, max_concurrency: 1}]
+    queue: {length: 3, age_s: 6}
   kept: {deployments: [{provider: up, model: e}], on_disconnect: drain}
   small: {deployments: [{provider: up, model: g}], fallbacks: {context_overflow: [large], outage: [large]}}
   large: {deployments: [{provider: spare, model: h}]}
@@ -230,6 +233,7 @@ def lived(
         begun = loop.steps
 
         def leave(now: int) -> None:
+            assert now < 10_000, "a loop that never waits"
             for number, task in enumerate(tasks):
                 if cut in (number, EVERYBODY) and now - begun == step and not task.done():
                     calls[number].reply.is_gone = is_gone
@@ -361,7 +365,7 @@ callers = st.builds(
     lambda model, stream, key, slow_at, is_refusing: Call(
         model, stream=stream, key=key, slow_at=slow_at, is_refusing=is_refusing
     ),
-    st.sampled_from(["one", "two", "narrow", "kept", "copied"]),
+    st.sampled_from(["one", "two", "narrow", "pair", "kept", "copied"]),
     st.booleans(),
     st.sampled_from(["", "", "k"]),
     st.none() | st.integers(1, 3),

@@ -29,6 +29,9 @@ _DECAY: Final = 0.84
 _STARVED_WANTED: Final = 0.9
 _STARVED_WAITED: Final = 0.25
 """Shares of the time. Starved is who wants a processor so much and waits for one so much."""
+_STARVED_MOSTLY_WAITED: Final = 0.6
+"""The same for who waits so much, however little there is to do: a loop that does its few milliseconds of work and
+sleeps again wants less than all the time, and its callers wait all the same."""
 _RETRY_AFTER_S: Final = {Priority.INTERACTIVE: 2.0, Priority.BATCH: 10.0}
 
 
@@ -105,13 +108,13 @@ def judge(
             level=Level.HIGH, what=PROCESSOR_TIME, why=f"the loop came {lag_s:.2f} s late of late"
         )
     if is_starved:
-        why = "the loop never rests and waits for a processor that others use"
+        why = "the loop waits for a processor that others use"
         return Pressure(level=Level.HIGH, what=PROCESSOR_TIME, why=why)
     return CALM
 
 
 class Starvation:
-    """Whether the loop has wanted a processor all the time of late and has often not been given one.
+    """Whether the loop has wanted a processor all the time of late and has often not been given one, or hardly ever.
 
     Never resting alone is not it: a house that is just busy serves as much as it can.
     """
@@ -134,6 +137,8 @@ class Starvation:
 
     @property
     def is_there(self) -> bool:
+        if self._waited_share > _STARVED_MOSTLY_WAITED:
+            return True
         return self._wanted_share > _STARVED_WANTED and self._waited_share > _STARVED_WAITED
 
 

@@ -93,17 +93,19 @@ class Detachable:
         self._is_started = True
 
     async def write(self, data: bytes) -> None:
-        """See ports.reply, but for a caller who is too slow: it is let go."""
-        if self._inner is None:
+        """See ports.reply, but for a caller who is too slow: it is cut off and let go."""
+        inner = self._inner
+        if inner is None:
             return
         task = asyncio.current_task()
         assert task is not None
         cancelled_before = task.cancelling()
         self._writer = task
         try:
-            await self._inner.write(data)
+            await inner.write(data)
         except CallerTooSlow:
             self._inner = None
+            inner.abort()
         except asyncio.CancelledError:
             # After let_go one cancellation is ours; if there is another, the work itself is being ended.
             if not self.is_let_go or self._is_given_up or task.uncancel() > cancelled_before:

@@ -409,12 +409,15 @@ def json_is_not_looked_at() -> None:
 
 @breakage
 def bodies_are_laid_down_in_files() -> None:
+    import os
     import tempfile
 
     from tollhouse.surface.http.wire_request import WireRequest
 
+    folder = os.path.dirname(os.environ["CHAOS_SABOTAGE_MARK"])
+
     def complete(original: Any, self: Any) -> None:
-        with tempfile.NamedTemporaryFile(delete=False) as file:
+        with tempfile.NamedTemporaryFile(delete=False, dir=folder) as file:
             file.write(self._body)
         original(self)
 
@@ -429,7 +432,7 @@ def tokens_are_counted_on_the_loop() -> None:
     from tollhouse.stages.account import Accountant
 
     def settle(original: Any, self: Any, passage: Any) -> Any:
-        time.sleep(passage.response_bytes / 50e6)
+        time.sleep(passage.response_bytes / 10e6)
         return original(self, passage)
 
     wrap(Accountant, "settle", settle)
@@ -592,3 +595,77 @@ def every_deployment_is_looked_at() -> None:
     from tollhouse.balancing import choice
 
     choice.FEW = choice._SAMPLE = 10_000  # type: ignore[misc]
+
+
+@breakage
+def every_exchange_is_remembered() -> None:
+    from tollhouse.adapters.prometheus.sink import PrometheusSink
+
+    kept: list[Any] = []
+
+    def write(original: Any, self: Any, record: Any) -> None:
+        kept.append((record, bytearray(1_000)))
+        original(self, record)
+
+    wrap(PrometheusSink, "write", write)
+
+
+@breakage
+def a_reload_is_done_in_two_steps() -> None:
+    """Calls meet the new snapshot with the old routes for a moment."""
+    import asyncio
+
+    from msgspec.structs import replace
+
+    from tollhouse.surface.http.server import HttpServer
+
+    def serve_by(original: Any, self: Any, house: Any, *rest: Any) -> None:
+        original(self, replace(house, router=self.house.router), *rest)
+        asyncio.get_running_loop().call_later(0.05, lambda: original(self, house, *rest))
+
+    wrap(HttpServer, "serve_by", serve_by)
+
+
+@breakage
+def connections_of_what_is_gone_are_cut() -> None:
+    """With a reload all connections to upstreams are closed, whoever uses them."""
+    import gc
+
+    from tollhouse.adapters.http1.connection import Connection
+    from tollhouse.surface.http.server import HttpServer
+
+    def serve_by(original: Any, self: Any, *arguments: Any) -> None:
+        original(self, *arguments)
+        for each in gc.get_objects():
+            if isinstance(each, Connection):
+                each.cut()
+
+    wrap(HttpServer, "serve_by", serve_by)
+
+
+@breakage
+def the_house_looks_around() -> None:
+    """Each process asks somewhere whether there is anything new."""
+    import contextlib
+    import socket
+
+    with contextlib.suppress(OSError), socket.create_connection(("192.0.2.1", 443), 0.2):
+        pass
+
+
+@breakage
+def names_are_looked_up_on_the_loop() -> None:
+    import asyncio
+
+    from tollhouse.adapters.http1.resolve import Resolver
+
+    def ask(original: Any, self: Any, key: tuple[str, int]) -> asyncio.Future[Any]:
+        asked = self._loop.create_future()
+        try:
+            asked.set_result(self._look_up(*key))
+            self._known[key] = (self._loop.time(), asked.result())
+        except OSError as error:
+            asked.set_exception(error)
+        return asked
+
+    wrap(Resolver, "_ask", ask)

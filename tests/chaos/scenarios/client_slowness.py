@@ -67,7 +67,7 @@ async def readers_are_slow(rig: Rig) -> None:
         await asyncio.sleep(20)
         poured = sum(flood.sent_bytes for flood in floods) - before
         grown = rig.memory_bytes() - memory
-        await asyncio.sleep(_WRITE_S - 40 + 8)
+        await asyncio.sleep(_WRITE_S - 40 + 12)
         for reader in readers:
             reader.cancel()
     rig.other_calls += count
@@ -77,7 +77,7 @@ async def readers_are_slow(rig: Rig) -> None:
     seen.at_most("memory MiB", grown / 2**20, (65_536 * count + 16e6) / 2**20)
     seen.at_most("KiB read on for each in 20 s", poured / count / 1024, 64)
     cut_s = [flood.cut_at - flood.began if flood.cut_at else 0.0 for flood in floods]
-    seen.all_within("cut after s", cut_s, _WRITE_S, _WRITE_S + 8)
+    seen.all_within("cut after s", cut_s, _WRITE_S - 1, _WRITE_S + 6)
     rows = [row for row in (await rig.rows()).values() if row["route"] == "gpt"]
     seen.exactly("accounted", sum(row["outcome"] == "client_gone" for row in rows), count)
 
@@ -196,8 +196,7 @@ async def connections_idle(rig: Rig) -> None:
     seen.note("KiB each", (rig.memory_bytes() - memory) / count / 1024)
     took_s = [await _ask_anew(rig.house.url) for _ in range(300)]
     seen.at_most("new one answered p99 ms", percentile(took_s, 99) * 1e3, 50)
-    async with asyncio.timeout_at(asyncio.get_running_loop().time() + _IDLE_S + 20):
-        ends = await asyncio.gather(*[_end_of(caller) for caller in callers])
+    ends = await asyncio.gather(*[_end_of(caller) for caller in callers])
     closed_s = [end - since for end, since in zip(ends, idle_since, strict=True)]
     seen.all_within("closed after s", closed_s, _IDLE_S - 1, _IDLE_S + 2)
     for caller in callers:
@@ -205,8 +204,8 @@ async def connections_idle(rig: Rig) -> None:
 
 
 async def _end_of(caller: Caller) -> float:
-    while not caller.is_ended:
-        await caller.read(patience_s=_IDLE_S + 60)
+    """When it was closed, or patience with it ended."""
+    await caller.read(patience_s=_IDLE_S + 10)
     return time.monotonic()
 
 

@@ -207,7 +207,9 @@ def _burners(count: int, processor: int) -> Iterator[None]:
         f"import os, time; os.sched_setaffinity(0, {{{processor}}}); end = time.monotonic() + 30\n"
         "while time.monotonic() < end: sum(range(1000))"
     )
-    burners = [subprocess.Popen([sys.executable, "-S", "-c", code]) for _ in range(count)]
+    burners = [
+        subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=True) for _ in range(count)
+    ]
     try:
         yield
     finally:

@@ -131,13 +131,15 @@ def starved_after(seconds: int, *, ran: float, waited: float) -> bool:
     [
         (0.5, 0.5, True),
         (0.1, 0.9, True),
+        (0.05, 0.75, True),
+        (0.05, 0.5, False),
         (1.0, 0.0, False),
         (0.9, 0.1, False),
         (0.3, 0.3, False),
         (0.0, 0.0, False),
     ],
 )
-def test_loop_is_starved_when_it_never_rests_and_waits_much(
+def test_loop_is_starved_when_it_never_rests_and_waits_much_or_waits_most_of_the_time(
     ran: float, waited: float, is_starved: bool
 ) -> None:
     assert starved_after(30, ran=ran, waited=waited) is is_starved

@@ -119,16 +119,18 @@ def test_everything_is_swallowed_when_the_caller_was_let_go() -> None:
     run(test())
 
 
-def test_caller_who_is_too_slow_is_let_go() -> None:
+def test_caller_who_is_too_slow_is_cut_off_and_let_go() -> None:
     class TooSlow(Caller):
         async def write(self, data: bytes) -> None:
             raise CallerTooSlow
 
     async def test() -> None:
-        reply = Detachable(TooSlow())
+        caller = TooSlow()
+        reply = Detachable(caller)
         reply.start(200, [])
         await reply.write(b"x")
         assert reply.is_let_go
+        assert caller.is_aborted
         await reply.write(b"y")
 
     run(test())

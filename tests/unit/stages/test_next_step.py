@@ -268,6 +268,16 @@ def test_clock_that_the_caller_has_shortened_says_nothing_about_health() -> None
     assert verdict_of(ran_out, plan(timeouts=Timeouts(idle_s=1.0))) is Verdict.BAD
 
 
+def test_operators_clock_for_the_whole_call_counts_where_one_attempt_had_most_of_it_and_heard_nothing() -> (
+    None
+):
+    silent = failure(ErrorKind.TIMEOUT_TOTAL, Phase.SENT)
+    assert verdict_of(silent, plan(), 590.0) is Verdict.BAD
+    assert verdict_of(silent, plan(), 60.0) is Verdict.NEUTRAL
+    assert verdict_of(silent, plan(timeouts=Timeouts(total_s=500.0)), 500.0) is Verdict.NEUTRAL
+    assert verdict_of(failure(ErrorKind.TIMEOUT_TOTAL, Phase.STARTED), plan(), 590.0) is Verdict.NEUTRAL
+
+
 failures = st.builds(
     failure,
     kind=st.sampled_from(ErrorKind),

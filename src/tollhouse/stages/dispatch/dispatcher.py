@@ -106,7 +106,7 @@ class Dispatcher:
                     trial.untold[index] = outcome
                     trial.never[index] = _NEVER
                 case Failure():
-                    verdict = verdict_of(outcome, plan)
+                    verdict = verdict_of(outcome, plan, plan.deadline - permit.began)
                     permit.end(verdict, self._clock.monotonic(), outcome.error.retry_after_s)
                     trial.tried.append(index)
                     trial.failure = outcome
@@ -134,8 +134,9 @@ class Dispatcher:
             shut = {index: shut[index] for index in askable(plan, shut) if index not in trial.untold}
             if not shut:
                 raise [*trial.untold.values()][-1]
-            index = next((each for each, refusal in shut.items() if refusal.why is Shut.FULL), None)
-            if index is not None:
+            full = [each for each, refusal in shut.items() if refusal.why is Shut.FULL]
+            if full:
+                index = min(full, key=lambda each: turnstile.standing(plan.candidates[each]).waiting)
                 permit = await turnstile.wait(plan.candidates[index], trial.kind, plan)
             else:
                 index = soonest(shut)

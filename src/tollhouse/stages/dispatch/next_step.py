@@ -39,6 +39,7 @@ _CLOCKS: Final = {
     ErrorKind.TIMEOUT_FIRST_HEADER: "first_header_s",
     ErrorKind.TIMEOUT_FIRST_TOKEN: "first_token_s",
     ErrorKind.TIMEOUT_IDLE: "idle_s",
+    ErrorKind.TIMEOUT_TOTAL: "total_s",
 }
 
 
@@ -187,17 +188,22 @@ def _is_failing(status: int | None) -> bool:
     return status is None or status == 408 or status >= 500 or 200 <= status < 300
 
 
-def verdict_of(failure: Failure, plan: Plan) -> Verdict:
-    """What a failure says about the health of who failed. A clock that the caller has shortened says nothing."""
-    match cause_of(failure):
-        case Cause.RATE_LIMIT:
-            return Verdict.LIMITED
-        case Cause.OUTAGE:
-            clock = _CLOCKS.get(failure.error.kind)
-            if clock is not None and getattr(plan.timeouts, clock) < getattr(plan.route.timeouts, clock):
-                return Verdict.NEUTRAL
-            return Verdict.BAD
-    return Verdict.NEUTRAL
+def verdict_of(failure: Failure, plan: Plan, patience_s: float = 0.0) -> Verdict:
+    """What a failure says about the health of who failed, for whom the call had `patience_s` seconds left at first. A
+    clock that the caller has shortened says nothing."""
+    clock = _CLOCKS.get(failure.error.kind)
+    if clock is not None and getattr(plan.timeouts, clock) < getattr(plan.route.timeouts, clock):
+        return Verdict.NEUTRAL
+    cause = cause_of(failure)
+    if cause is Cause.RATE_LIMIT:
+        return Verdict.LIMITED
+    return Verdict.BAD if cause is Cause.OUTAGE or _is_silent(failure, plan, patience_s) else Verdict.NEUTRAL
+
+
+def _is_silent(failure: Failure, plan: Plan, patience_s: float) -> bool:
+    """Whether nothing came for most of the time that the operator gives to a whole call."""
+    is_unheard = failure.error.kind is ErrorKind.TIMEOUT_TOTAL and failure.phase is not Phase.STARTED
+    return is_unheard and patience_s * 2 > plan.route.timeouts.total_s
 
 
 def _may_follow(candidate: Candidate, failed: str, cause: Cause, failure: Failure, plan: Plan) -> bool:

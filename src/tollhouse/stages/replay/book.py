@@ -46,7 +46,8 @@ class ReplayBook:
       the answer that is growing is no longer kept, and a new key is refused as `overloaded`.
     * An answer larger than `most_answer_bytes` is not kept, but reaches those who are already being given it.
     * Of a key whose answer has gone, that it was used is still known, so that a repeat is refused with
-      `idempotency_answer_gone` and no second call is made in silence: of the last `most_gone` such keys.
+      `idempotency_answer_gone` and no second call is made in silence: of the last `most_gone` such keys. So it is for
+      one whose call was cut before its answer had begun.
     * A tenant has `most_keys_per_tenant`. Beyond that its oldest finished key is forgotten altogether: used again, it
       is a new one. A tenant with so many calls going on is refused as `overloaded`.
 
