@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from math import inf
@@ -26,6 +27,9 @@ from .resources import give_back
 WATCH_S: Final = 0.25
 _GIVE_BACK_S: Final = 1.0
 """At most so often memory is returned to the system; it takes milliseconds."""
+_COLLECT_S: Final = 30.0
+"""At most so often the whole of the memory is looked through for cycles, which the collector itself seldom does: with
+thousands of streams open nobody is served for some tenths of a second."""
 _SAY_AGAIN_S: Final = 5.0
 """A level that comes and goes is not logged more often."""
 
@@ -54,18 +58,21 @@ class Upkeep:
         *,
         now: Callable[[], float] = time.monotonic,
         give_back: Callable[[], None] = give_back,
+        collect: Callable[[], object] = gc.collect,
     ) -> None:
         self._gate = gate
         self._resources = resources
         self._log = log
         self._now = now
         self._give_back = give_back
+        self._collect = collect
         self._lag = Lag()
         self._starvation = Starvation()
         self._readings: tuple[Resource, ...] = resources.read()
         self._said = CALM
         self._said_at = -inf
         self._gave_back_at = -inf
+        self._collected_at = -inf
 
     @property
     def least_memory_bytes(self) -> int:
@@ -92,7 +99,14 @@ class Upkeep:
         )
         self._gate.set(pressure)
         self._say(pressure, now)
-        if pressure.is_of_memory and now - self._gave_back_at >= _GIVE_BACK_S:
+        if pressure.is_of_memory:
+            self._make_room(now)
+
+    def _make_room(self, now: float) -> None:
+        if now - self._collected_at >= _COLLECT_S:
+            self._collected_at = now
+            self._collect()
+        if now - self._gave_back_at >= _GIVE_BACK_S:
             self._gave_back_at = now
             self._give_back()
 

@@ -37,6 +37,11 @@ _FIRST_KEYS_S: Final = 1.0
 _DRAIN_ALONE_S: Final = 30.0
 """How long those inside may finish when the keeper is gone."""
 _ANSWER_S: Final = 60.0
+_GARBAGE: Final = (2_000, 10, 500)
+"""The collector's thresholds. When the third is reached it walks through everything, which takes 50 ms for each
+thousand streams that are open, and nobody is served meanwhile: hence once in ten million objects and not in 70,000,
+and when memory is short, see `upkeep`. Calls that end well leave no cycles, and those that do not leave small ones,
+which are found while they are young."""
 
 AskKeeper = Callable[[str], Awaitable[bytes | None]]
 """The keeper's answer to a word: a JSON document, or None where it has none. Raises: OSError when it is gone or
@@ -96,6 +101,7 @@ async def work(end: socket.socket, stacks_fd: int, assemble: Callable[[Boot, Ask
     watchdog = Watchdog(stacks_fd)
     watch = loop.create_task(_watch(watchdog, link, workshop))
     # What exists now lives as long as the process: the collector need not look at it again.
+    gc.set_threshold(*_GARBAGE)
     gc.collect()
     gc.freeze()
     await link.send(Ready())

@@ -56,12 +56,32 @@ def _to_key(_: type, text: Any) -> _Key:
 
 
 _DECODER: Final = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=_to_key)
+_LARGE_BYTES: Final = 65_536
+MOST_MEMBERS: Final = 1_000
+"""Of one object in a large body: each costs microseconds, and a body has room for millions."""
+
+
+class _TooMany(Exception):
+    """More members than anybody means."""
+
+
+def _counting_decoder() -> msgspec.json.Decoder[dict[_Key, msgspec.Raw]]:
+    keys: list[_Key] = []
+
+    def to_key(_: type, text: Any) -> _Key:
+        if len(keys) == MOST_MEMBERS:
+            raise _TooMany
+        keys.append(_Key(text))
+        return keys[-1]
+
+    return msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=to_key)
 
 
 def top_level(body: bytes) -> TopLevel:
     """The spans of the members of the object in `body`. Work in Python grows with the number of keys only.
 
-    Raises: JsonFault when `body` is not UTF-8, not JSON to the last byte, nested too deeply, or not an object.
+    Raises: JsonFault when `body` is not UTF-8, not JSON to the last byte, nested too deeply, not an object, or large
+    and of more than a thousand members.
     """
     raws = _decode(body)
     members: dict[str, Span] = {}
@@ -91,8 +111,11 @@ def check_utf8(body: bytes) -> None:
 
 def _decode(body: bytes) -> dict[_Key, msgspec.Raw]:
     check_utf8(body)
+    decoder = _DECODER if len(body) <= _LARGE_BYTES else _counting_decoder()
     try:
-        return _DECODER.decode(body)
+        return decoder.decode(body)
+    except _TooMany:
+        raise JsonFault(f"it has more than {MOST_MEMBERS} members") from None
     except msgspec.ValidationError as error:
         raise JsonFault(_not_an_object(str(error))) from None
     except msgspec.DecodeError as error:

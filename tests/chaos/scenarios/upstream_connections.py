@@ -9,7 +9,7 @@ from typing import Any
 
 from chaos import speech
 from chaos.caller import many
-from chaos.raw_upstream import Request, Wire, chunk, head, model_in, whole
+from chaos.raw_upstream import Request, Wire, chunk, model_in, whole
 from chaos.rig import Rig, route
 from chaos.scenario import scenario
 

@@ -35,13 +35,13 @@ class Fixture:
 
 def _call(
     arguments: str | None,
-    id: str | None = None,
+    call_id: str | None = None,
     index: int | None = 0,
-    name: str | None = None,  # noqa: A002
+    name: str | None = None,
 ) -> Tree:
     function = {key: value for key, value in (("name", name), ("arguments", arguments)) if value is not None}
     begun = {"type": "function", "function": function}
-    return begun | {key: value for key, value in (("id", id), ("index", index)) if value is not None}
+    return begun | {key: value for key, value in (("id", call_id), ("index", index)) if value is not None}
 
 
 _GOOD = (_usage(3, 4),)

@@ -49,6 +49,7 @@ class Watch(msgspec.Struct):
     upkeep: Upkeep
     now: list[float]
     given_back: list[float]
+    collected: list[float]
 
     def look(self, times: int = 1, late_s: float = 0.0) -> Level:
         for _ in range(times):
@@ -60,8 +61,16 @@ class Watch(msgspec.Struct):
 def watch() -> Watch:
     resources, gate, log, now = FakeResources(), PressureGate(), FakeLog(), [0.0]
     given_back: list[float] = []
-    upkeep = Upkeep(gate, resources, log, now=lambda: now[0], give_back=lambda: given_back.append(now[0]))
-    return Watch(resources, gate, log, upkeep, now, given_back)
+    collected: list[float] = []
+    upkeep = Upkeep(
+        gate,
+        resources,
+        log,
+        now=lambda: now[0],
+        give_back=lambda: given_back.append(now[0]),
+        collect=lambda: collected.append(now[0]),
+    )
+    return Watch(resources, gate, log, upkeep, now, given_back, collected)
 
 
 def test_gate_follows_what_is_read() -> None:
@@ -99,6 +108,15 @@ def test_memory_is_given_back_once_a_second_while_it_is_short_of_it_only() -> No
     one.resources.files, one.resources.memory = 0, 90
     one.look(times=8)
     assert len(one.given_back) == 2
+
+
+def test_garbage_is_collected_twice_a_minute_while_memory_is_short_only() -> None:
+    one = watch()
+    one.look(times=8)
+    assert one.collected == []
+    one.resources.memory = 90
+    one.look(times=4 * 60)
+    assert len(one.collected) == 2
 
 
 def test_pressure_is_said_once_when_it_comes_and_once_when_it_goes() -> None:

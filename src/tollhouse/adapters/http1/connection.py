@@ -38,13 +38,14 @@ class _Refused(Exception):
     """A callback of the parser does not take what it was given; the message says why."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Carries one call at a time. Between two calls it lies in its target's pool; any byte that comes then spoils it,
     because it would be taken for the next call's answer."""
 
     __slots__ = (
         "_answer",
         "_headers",
+        "_inbox",
         "_is_bodiless",
         "_is_kept",
         "_is_paused",
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._limits = limits
         self._pool = pool
+        self._inbox = pool.inbox
         self.place = place
         self._parser = httptools.HttpResponseParser(self)
         self._poll = select.poll()
@@ -199,7 +201,13 @@ class Connection(asyncio.Protocol):
                 ErrorKind.UPSTREAM_UNAVAILABLE, f"{self.place} closed the connection within its answer."
             )
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the interface
+        """One for all connections of a transport: what is in it is read before the loop turns to another. Otherwise the
+        loop would hand over as much as the kernel has, some hundred kilobytes for each caller who reads slowly."""
+        return self._inbox
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = self._inbox[:nbytes]
         answer = self._answer
         if answer is None:
             self.cut()
@@ -223,7 +231,7 @@ class Connection(asyncio.Protocol):
             if answer.buffered_bytes > self._limits.buffer_bytes and not self._is_paused:
                 self._pause()
 
-    # -- the parser's calls; what they raise arrives in `data_received` as an error of the parser
+    # -- the parser's calls; what they raise arrives in `buffer_updated` as an error of the parser
 
     def on_message_begin(self) -> None:
         if self._stage is _Stage.WHOLE:

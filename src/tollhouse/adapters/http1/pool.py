@@ -34,6 +34,11 @@ class Pool:
         return len(self._idle)
 
     @property
+    def inbox(self) -> memoryview:
+        """Where the loop puts what it has read, see Connection."""
+        return self._fleet.inbox
+
+    @property
     def oldest_since(self) -> float:
         """Loop time since when the oldest has been idle; infinite if there is none."""
         return self._idle[0].idle_since if self._idle else float("inf")
@@ -83,10 +88,21 @@ class Pool:
 class Fleet:
     """Every connection of one transport."""
 
-    __slots__ = ("_emptied", "_loop", "_opening", "_sweeper", "_with_idle", "is_closed", "limits", "live")
+    __slots__ = (
+        "_emptied",
+        "_loop",
+        "_opening",
+        "_sweeper",
+        "_with_idle",
+        "inbox",
+        "is_closed",
+        "limits",
+        "live",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
         self.limits = limits
+        self.inbox = memoryview(bytearray(limits.inbox_bytes))
         self.live: set[Connection] = set()
         self.is_closed = False
         self._loop = loop

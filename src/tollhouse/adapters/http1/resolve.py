@@ -17,6 +17,9 @@ _FRESH_S = 5.0
 """How long an answer is used without asking again; the system's resolver keeps the real time to live."""
 _USABLE_S = 300.0
 """How long the last good answer is used when names cannot be resolved."""
+_PATIENCE_S = 0.25
+"""How long is waited for another answer where there is a last good one: a name server that is silent is as bad as one
+that says no."""
 _MOST_NAMES = 1_000
 _MOST_ADDRESSES = 16
 
@@ -42,12 +45,14 @@ class Resolver:
         now = self._loop.time()
         if now - at < _FRESH_S:
             return known
+        asked = self._ask(key)
+        if now - at >= _USABLE_S:
+            return await asyncio.shield(asked)
         try:
-            return await asyncio.shield(self._ask(key))
-        except OSError:
-            if now - at < _USABLE_S:
-                return known
-            raise
+            async with asyncio.timeout(_PATIENCE_S):
+                return await asyncio.shield(asked)
+        except OSError:  # a TimeoutError as well: the answer is remembered when it comes
+            return known
 
     def _ask(self, key: tuple[str, int]) -> asyncio.Future[list[Address]]:
         """The answer that is on its way, or a new question. Whoever waits may leave without stopping it."""

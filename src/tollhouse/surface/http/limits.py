@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of all bodies together; those that find no room are refused before they are read."""
     unread_bytes: int = 65_536
     """What may wait behind the request being answered before reading stops; one read more is possible."""
-    write_bytes: int = 65_536
+    write_bytes: int = 16_384
     """What may wait to be taken by the caller before whoever writes must wait."""
     head_s: float = 10.0
     """From the first byte of a request, or from connecting, to the end of its head."""

@@ -65,6 +65,16 @@ def receive(
     return asyncio.run(_receive(pieces, ends=ends, method=method, limits=limits or Limits()))
 
 
+def hand_over(connection: Connection, piece: bytes, transport: LoopTransport) -> None:
+    """As a loop does it: into the connection's own buffer, as much at once as that holds."""
+    while piece and not transport.is_aborted:
+        buffer = connection.get_buffer(-1)
+        count = min(len(piece), len(buffer))
+        buffer[:count] = piece[:count]
+        connection.buffer_updated(count)
+        piece = piece[count:]
+
+
 async def _receive(pieces: Sequence[bytes], *, ends: bool, method: bytes, limits: Limits) -> Outcome:
     loop = asyncio.get_running_loop()
     pool = Pool(Fleet(loop, limits))
@@ -79,8 +89,7 @@ async def _receive(pieces: Sequence[bytes], *, ends: bool, method: bytes, limits
         )
         outcome = Outcome()
         for piece in pieces:
-            if not transport.is_aborted:
-                connection.data_received(piece)
+            hand_over(connection, piece, transport)
         outcome.pauses = transport.pauses
         if ends and not transport.is_aborted:
             connection.eof_received()

@@ -106,6 +106,40 @@ def test_last_good_answer_is_used_for_some_minutes_when_names_cannot_be_resolved
     asyncio.run(scenario())
 
 
+def test_last_good_answer_is_used_when_the_name_server_is_silent_and_the_next_one_is_remembered() -> None:
+    async def scenario() -> None:
+        names, clock = Names(), LoopClock()
+        resolver = Resolver(clock, names.look_up)  # type: ignore[arg-type]
+        await resolver.addresses("api.example", 443)
+        names.gate.clear()
+        clock.skipped_s += 10.0
+        async with asyncio.timeout(2):
+            assert await resolver.addresses("api.example", 443) == [V4]
+            assert await resolver.addresses("api.example", 443) == [V4]
+        assert names.asked == 2
+        names.gate.set()
+        await asyncio.sleep(0.05)
+        assert await resolver.addresses("api.example", 443) == [V4]
+        assert names.asked == 2
+
+    asyncio.run(scenario())
+
+
+def test_caller_who_waits_for_a_name_can_be_cut_by_a_clock_of_its_own() -> None:
+    async def scenario() -> None:
+        names, clock = Names(), LoopClock()
+        resolver = Resolver(clock, names.look_up)  # type: ignore[arg-type]
+        await resolver.addresses("api.example", 443)
+        names.gate.clear()
+        clock.skipped_s += 10.0
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await resolver.addresses("api.example", 443)
+        names.gate.set()
+
+    asyncio.run(scenario())
+
+
 def test_memory_for_names_is_bounded() -> None:
     async def scenario() -> None:
         names = Names()
