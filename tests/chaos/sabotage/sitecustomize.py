@@ -2,18 +2,21 @@
 
 import os
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2]))
 
 if os.environ.get("CHAOS_FAILPOINTS"):
-    import failpoints
+    from chaos.sabotage import failpoints
 
     failpoints.install(os.environ["CHAOS_FAILPOINTS"])
 
 _name = os.environ.get("CHAOS_SABOTAGE")
 if _name:
     try:
-        import breakages
+        from chaos.sabotage.breakages import BREAKAGES
 
-        breakages.BREAKAGES[_name]()
+        BREAKAGES[_name]()
     except Exception as error:
         # The house starts unbroken; the rig sees that the mark is missing.
         print(f"sabotage {_name!r} failed: {type(error).__name__}: {error}", file=sys.stderr)

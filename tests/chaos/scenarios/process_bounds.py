@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chaos.caller import Caller, question, request, statuses
+from chaos.caller import Caller, many, question, request, statuses
 from chaos.client import Answer
 from chaos.rig import Rig, route
 from chaos.scenario import scenario
@@ -96,11 +96,8 @@ async def memory_runs_short(rig: Rig) -> None:
         providers, routes, server=server, environment=admin, under=("prlimit", f"--as={_ADDRESS_SPACE}")
     )
     (worker,) = rig.house.worker_pids()
-    body = json.loads(question("gpt"))
-    body["messages"][0]["content"] = "x" * _BODY_BYTES
     async with rig.probe(1_000, most_errors_percent=1.0):
-        answers = await _send(rig, body, 200)
-    ends = Counter(answer.status for answer in answers)
+        ends = await _send(rig, 200)
     rig.seen.note("ends", dict(ends))
     rig.seen.none_of("other ends", [str(status) for status in set(ends) - {200, 503}])
     rig.seen.at_least("served", ends[200], 5)
@@ -113,9 +110,20 @@ async def memory_runs_short(rig: Rig) -> None:
     rig.seen.exactly("same worker still", rig.house.worker_pids(), [worker])
 
 
-async def _send(rig: Rig, body: object, count: int) -> list[Answer]:
-    """The bodies come over connections of their own, all at once."""
-    return await asyncio.gather(*[rig.client.post("/v1/chat/completions", body) for _ in range(count)])
+async def _send(rig: Rig, count: int) -> Counter[int]:
+    """Large bodies over connections of their own, all at once; what status each was answered with, 0 for none."""
+    messages = [{"role": "user", "content": "x" * _BODY_BYTES}]
+    whole = request(rig.house.new_key("gpt"), question("gpt", messages=messages))
+    ends: Counter[int] = Counter()
+    rig.other_calls += count
+
+    async def send(_: int) -> None:
+        async with await Caller.connect(rig.house.url) as caller:
+            await caller.send(whole)
+            ends[next(iter(statuses(await caller.answer())), 0)] += 1
+
+    await many(range(count), send, at_once=count)
+    return ends
 
 
 async def _bound_memory(rig: Rig, share: float) -> None:

@@ -309,6 +309,7 @@ async def read_whole(answer: Answer, bound: int, binding: Binding) -> bytes:
     while data := await answer.read():
         length += len(data)
         if length > bound:
+            pieces.clear()  # the error's traceback keeps this frame, and with it the body, until a collection
             raise invalid(binding, f"answered with more than {bound} bytes")
         pieces.append(data)
     return first if len(pieces) == 1 else b"".join(pieces)
