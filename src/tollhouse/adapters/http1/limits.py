@@ -17,9 +17,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     head_bytes: int = 65_536
     """Also what may come of an answer without one byte of its body in it: trailers, chunk extensions."""
     head_count: int = 256
-    inbox_bytes: int = 16_384
+    inbox_bytes: int = 262_144
     """Read from the network at once."""
-    buffer_bytes: int = 16_384
+    buffer_bytes: int = 65_536
     """Of a body, unread; beyond it nothing more is taken from the network until somebody reads. One read more is
     possible."""
 
