@@ -70,6 +70,8 @@ class FakeAnswer:
 
     def expect(self, kind: ErrorKind, at: float) -> None: ...
 
+    def hurry(self) -> None: ...
+
     async def read(self) -> bytes:
         if not self.pieces:
             return b""

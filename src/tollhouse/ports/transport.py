@@ -102,6 +102,10 @@ class Answer(Protocol):
     def expect(self, kind: ErrorKind, at: float) -> None:
         """Until the loop time `at` a `read` may wait; then it fails with `kind`. The total deadline stands besides."""
 
+    def hurry(self) -> None:
+        """The body will be read to its end as fast as it comes: more of it may be taken from the network at once, and
+        held, than for somebody who may be slow."""
+
     async def read(self) -> bytes:
         """The next bytes of the body, as they came; `b""` at its proper end, and from then on.
 

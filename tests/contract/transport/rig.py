@@ -84,6 +84,7 @@ Scenario = Callable[[Bench], Awaitable[None]]
 
 async def whole(answer: Answer) -> bytes:
     body = b""
+    answer.hurry()
     while piece := await answer.read():
         body += piece
     return body

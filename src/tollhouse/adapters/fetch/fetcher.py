@@ -138,6 +138,7 @@ class GuardedFetcher:
             raise too_large(host, self._max_bytes)
         pieces: list[bytes] = []
         received = 0
+        answer.hurry()
         while piece := await answer.read():
             received += len(piece)
             if received > self._max_bytes:

@@ -57,6 +57,11 @@ class Http1Answer:
         if self._waiter is not None and self._connection is not None:
             self._connection.wake_at(min(at, self._deadline))
 
+    def hurry(self) -> None:
+        """See ports.transport."""
+        if self._connection is not None:
+            self._connection.is_hurried = True
+
     async def head(self) -> None:
         """Return when status and headers are there. Raises: TransportError."""
         while not self.status:

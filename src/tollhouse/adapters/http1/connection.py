@@ -61,6 +61,7 @@ class Connection(asyncio.BufferedProtocol):
         "_transport",
         "_wake_at",
         "idle_since",
+        "is_hurried",
         "place",
     )
 
@@ -84,6 +85,8 @@ class Connection(asyncio.BufferedProtocol):
         self._is_bodiless = False
         self._is_kept = True
         self._is_paused = False
+        self.is_hurried = False
+        """Whether the answer is read as fast as it comes."""
         self._wake_at = _NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = _NEVER
@@ -111,6 +114,7 @@ class Connection(asyncio.BufferedProtocol):
         self._stage = _Stage.NOTHING
         self._headers = []
         self._quiet_bytes = 0
+        self.is_hurried = False
         self._is_bodiless = is_bodiless
         if len(body) <= _JOINED_BYTES:
             self._transport.write(head + body)
@@ -202,9 +206,9 @@ class Connection(asyncio.BufferedProtocol):
             )
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the interface
-        """One for all connections of a transport: what is in it is read before the loop turns to another. Otherwise the
-        loop would hand over as much as the kernel has, some hundred kilobytes for each caller who reads slowly."""
-        return self._inbox
+        """One for all connections of a transport: what is in it is read before the loop turns to another. Of it, little
+        for an answer whose reader may be slow: whatever the kernel has would be held for each of them."""
+        return self._inbox if self.is_hurried else self._inbox[: self._limits.sip_bytes]
 
     def buffer_updated(self, nbytes: int) -> None:
         data = self._inbox[:nbytes]
@@ -228,7 +232,8 @@ class Connection(asyncio.BufferedProtocol):
             self._invalid(_Refused(f"more than {self._limits.head_bytes} bytes came without any of a body"))
         elif self._stage is _Stage.BODY:
             answer.wake()
-            if answer.buffered_bytes > self._limits.buffer_bytes and not self._is_paused:
+            most_bytes = self._limits.buffer_bytes if self.is_hurried else self._limits.sip_bytes
+            if answer.buffered_bytes > most_bytes and not self._is_paused:
                 self._pause()
 
     # -- the parser's calls; what they raise arrives in `buffer_updated` as an error of the parser

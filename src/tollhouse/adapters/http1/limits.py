@@ -18,10 +18,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Also what may come of an answer without one byte of its body in it: trailers, chunk extensions."""
     head_count: int = 256
     inbox_bytes: int = 262_144
-    """Read from the network at once."""
+    """Read from the network at once, of an answer that is read as fast as it comes."""
     buffer_bytes: int = 65_536
-    """Of a body, unread; beyond it nothing more is taken from the network until somebody reads. One read more is
+    """Of its body, unread; beyond it nothing more is taken from the network until somebody reads. One read more is
     possible."""
+    sip_bytes: int = 16_384
+    """Both, for answers whose reader may be slow."""
 
 
 STANDARD = Limits()

@@ -301,6 +301,7 @@ def check_plain(answer: Answer, binding: Binding) -> None:
 
 async def read_whole(answer: Answer, bound: int, binding: Binding) -> bytes:
     """The whole body, of at most `bound` bytes. Raises: GatewayError beyond it, TransportError."""
+    answer.hurry()
     first = await answer.read()
     if not first:
         return first

@@ -212,7 +212,7 @@ def test_hostile_bytes_are_judged_the_same_however_they_are_cut(wire: bytes, pla
 
 def test_reading_is_paused_above_the_bound_and_not_below() -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"
-    limits = Limits(buffer_bytes=100)
+    limits = Limits(sip_bytes=100)
     assert receive([head, b"x" * 100], ends=True, limits=limits).pauses == 0
     assert receive([head, b"x" * 101, b"x"], ends=True, limits=limits).pauses == 1
 

@@ -70,6 +70,8 @@ class FakeAnswer:
 
     def expect(self, kind: ErrorKind, at: float) -> None: ...
 
+    def hurry(self) -> None: ...
+
     async def read(self) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 

@@ -80,6 +80,8 @@ class Answered:
 
     def expect(self, kind: ErrorKind, at: float) -> None: ...
 
+    def hurry(self) -> None: ...
+
     async def read(self) -> bytes:
         return b""
 
