@@ -211,6 +211,26 @@ def test_call_after_one_of_unknown_fate_gets_a_new_connection(own: Rig) -> None:
     own.run(scenario)
 
 
+def test_call_after_an_idle_connection_was_given_up_gets_a_new_one(own: Rig) -> None:
+    async def once(wire: Wire) -> None:
+        await wire.request()
+        await asyncio.sleep(0.05)
+        await wire.send(OK)
+        await wire.request()  # and is closed without an answer
+
+    async def scenario(bench: Bench) -> None:
+        upstream, target = await bench.target(once)
+        await asyncio.gather(*(bench.call(target) for _ in range(3)))
+        assert upstream.connections == 3
+        await asyncio.sleep(0.05)
+        error = await bench.failure(target)
+        assert (error.kind, error.phase) == (ErrorKind.UPSTREAM_UNAVAILABLE, Phase.SENT)
+        assert await bench.call(target) == (200, b"{}")
+        assert upstream.connections == 4
+
+    own.run(scenario)
+
+
 def test_name_that_cannot_be_resolved_is_named(own: Rig) -> None:
     def nowhere(host: str, port: int) -> list[object]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

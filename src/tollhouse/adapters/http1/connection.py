@@ -81,7 +81,7 @@ class Connection(asyncio.BufferedProtocol):
         self._quiet_bytes = 0
         """Received since the request, or since the head or the last piece of the body was complete."""
         self.idle_since = 0.0
-        """Loop time; of meaning in the pool only."""
+        """Loop time, of its last stay in the pool; 0 before the first."""
         self._is_bodiless = False
         self._is_kept = True
         self._is_paused = False
@@ -149,6 +149,12 @@ class Connection(asyncio.BufferedProtocol):
             answer.break_off(TransportError(kind, phase, message))
         self.cut()
 
+    def _distrust_idle(self) -> None:
+        """An upstream that ends a connection from the pool instead of answering has given up idle ones: whoever repeats
+        the call must not get another of them."""
+        if self._answer is not None and self._stage is _Stage.NOTHING and self.idle_since:
+            self._pool.expire(self._loop.time())
+
     # -- one timer for all clocks: it is armed early, never late, and looks again when it rings too soon
 
     def wake_at(self, at: float) -> None:
@@ -184,6 +190,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._distrust_idle()
         self.fail(
             ErrorKind.UPSTREAM_UNAVAILABLE, f"{self.place} {'reset' if exc else 'lost'} the connection."
         )
@@ -197,6 +204,7 @@ class Connection(asyncio.BufferedProtocol):
             self._is_kept = False
             self._complete(answer)
         elif self._stage is _Stage.NOTHING:
+            self._distrust_idle()
             self.fail(
                 ErrorKind.UPSTREAM_UNAVAILABLE, f"{self.place} closed the connection without an answer."
             )
