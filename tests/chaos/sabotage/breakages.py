@@ -194,7 +194,10 @@ def every_answer_is_good() -> None:
 
 @breakage
 def retry_after_is_not_read() -> None:
+    from tollhouse.stages.dispatch import dispatcher
     from tollhouse.stages.translate.straight import Straight
+
+    wrap(dispatcher, "asked_wait_s", lambda original, *arguments: None)
 
     wrap(
         Straight,
@@ -475,21 +478,22 @@ def what_comes_unasked_is_an_answer() -> None:
     """A connection is used again whatever has come on it."""
     from tollhouse.adapters.http1.connection import Connection
 
-    def data_received(original: Any, self: Any, data: bytes) -> None:
+    def buffer_updated(original: Any, self: Any, count: int) -> None:
         if self._answer is None:
-            self._unasked = (self._unasked or b"") + data
+            self._unasked = (self._unasked or b"") + bytes(self._inbox[:count])
         else:
-            original(self, data)
+            original(self, count)
 
     def call(original: Any, self: Any, *arguments: Any, **named: Any) -> Any:
         answer = original(self, *arguments, **named)
         unasked, self._unasked = self._unasked, None
         if unasked:
-            self.data_received(unasked)
+            self._inbox[: len(unasked)] = unasked
+            self.buffer_updated(len(unasked))
         return answer
 
     _with_room_for(Connection, "_unasked")
-    wrap(Connection, "data_received", data_received)
+    wrap(Connection, "buffer_updated", buffer_updated)
     wrap(Connection, "call", call)
     Connection.is_usable = property(lambda self: True)  # type: ignore[method-assign,assignment]
 

@@ -123,7 +123,7 @@ def read_marks(body: bytes) -> Marks:
     """The marks of a body; none of them where it is not a JSON object."""
     try:
         return _MARKS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Marks()
 
 
