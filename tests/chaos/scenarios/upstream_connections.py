@@ -166,6 +166,8 @@ async def answers_come_out_of_turn(rig: Rig) -> None:
     for number in range(rig.count(1_000)):
         before = upstream_side.faults
         await ask(number, "idle")
+        if mixed:
+            break
         while upstream_side.faults == before:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.002)  # it is on its way
