@@ -34,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     console = Console()
     signal.signal(signal.SIGTERM, _leave)
+    # A shell that starts it in the background has it ignore this one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         results = _read(options.results) if options.results else _measure(options, console)
     except BenchImpossible as reason:

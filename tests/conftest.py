@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from house import House
+
+# How fast the machine is, and how busy with other tests, is not what a property is about.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 _RECORDINGS = {"corpus": "TOLLHOUSE_CORPUS", "judge": "TOLLHOUSE_JUDGE"}
 """Tests that need what lies outside the project, and the variable that says where."""
@@ -84,3 +93,12 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def corpus() -> Path:
     """The folder with recorded provider traffic and its replay server."""
     return Path(os.environ["TOLLHOUSE_CORPUS"]).resolve()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, started by the first test that asks for it; each test takes a database of its own."""
+    from postgres_server import running_postgres
+
+    with running_postgres() as server:
+        yield server
