@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow clients conformance chaos chaos-broken check format bench bench-peers docs catalog lock clean
+.PHONY: help demo test test-slow clients conformance proofs chaos chaos-broken check format bench bench-peers docs catalog lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,12 +75,19 @@ CORPUS ?= ../shared/corpus
 demo: $(STAMPS)/run  ## open a house with a built-in mock provider on 127.0.0.1:8080
 	@exec $(BIN)/python demo/demo.py
 
-test: $(STAMPS)/test  ## all tests but the slow ones, in parallel and in random order
+$(STAMPS)/servers: tests/servers.sh | $(STAMPS)/venv
+	@sh tests/servers.sh
+	@touch $@
+
+test: $(STAMPS)/test $(STAMPS)/servers  ## all tests but the slow ones, in parallel and in random order
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m coverage report --skip-covered --sort=cover --fail-under=90
 
-test-slow: $(STAMPS)/test $(STAMPS)/llama  ## the slow tests
-	@$(BIN)/python -m pytest -n 2 -m "slow and not clients" $(ARGS)
+test-slow: $(STAMPS)/test $(STAMPS)/servers $(STAMPS)/llama  ## the slow tests
+	@$(BIN)/python -m pytest -n 2 -m "slow and not clients" --ignore=tests/proofs --ignore=tests/browser $(ARGS)
+
+proofs: $(STAMPS)/test $(STAMPS)/servers  ## money, limits, revocation and outages over several houses, PostgreSQL and Redis
+	@$(BIN)/python -m pytest -n 0 tests/proofs $(ARGS)
 
 clients: $(STAMPS)/test $(CLIENT_SETS:%=$(STAMPS)/clients-%) $(STAMPS)/clients-npm  ## real SDKs, oldest to newest, through a house to every kind of upstream
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m clients tests/clients $(ARGS)

@@ -76,6 +76,16 @@ def errors() -> str:
         ErrorKind.CONTENT_BLOCKED: (
             "A policy on contents refused the request, or the answer to it. An upstream's own 4xx keeps its status."
         ),
+        ErrorKind.MODEL_PRICE_UNKNOWN: (
+            "A hard budget is to pay for the call and nobody knows what the model costs; the hint says what to write."
+        ),
+        ErrorKind.RATE_LIMITED: (
+            "A limit of this gateway: the message names whose and which, `retry-after` says when the same call fits."
+        ),
+        ErrorKind.BUDGET_EXCEEDED: (
+            "The call could cost more than a budget has left. Asking again does not help before the period ends or "
+            "somebody raises the budget, and `x-should-retry: false` says so."
+        ),
         ErrorKind.IDEMPOTENCY_MISMATCH: (
             "The `idempotency-key` was used for another request: another path, query or body. "
             "A new call needs a new key."
@@ -96,6 +106,10 @@ def errors() -> str:
         ErrorKind.TIMEOUT_IDLE: "The clock `idle_s` ran out.",
         ErrorKind.TIMEOUT_TOTAL: "The clock `total_s` ran out.",
         ErrorKind.AUTH_UNAVAILABLE: "The key cannot be checked now. It may be good: keep it and try again.",
+        ErrorKind.LIMITS_UNAVAILABLE: (
+            "A hard budget is to pay for the call, and what is left of it cannot be known now. The key is good: try "
+            "again shortly."
+        ),
         ErrorKind.OVERLOADED: "The house is at one of its bounds, or its journal cannot be written.",
         ErrorKind.INTERNAL: "A defect of the house. The log has the details under the request id.",
     }
@@ -114,11 +128,15 @@ with the route `*` covers everything, this too.
 `/v1/models` and `/v1/models/{id}` answer in Anthropic's shape where `anthropic-version` is sent, and in Google's where
 `x-goog-api-key` is; [what they tell](../guides/any-door-any-provider.md#asking-what-a-model-can-do) is in the guide.
 
+`/v1/key` tells how the key stands that asks: `id`, `name`, `team`, `routes`, `expires_at`; `limits`, each with `scope`,
+`what`, `limit`, `left`, `resets_s`; `budgets`, each with `scope`, `usd`, `left_usd`, `period`, `hard`, `resets_at`.
+They are the key's own, its team's and those of its tags.
+
 At `/passthrough/` usage and finish reason are noted where the path is an endpoint that the house knows of that kind of
 provider, called by POST; the bytes are the provider's in every case.
 
-The paths under `/admin/` take the text of `TOLLHOUSE_ADMIN_KEY` as `Authorization: Bearer`, and no virtual key; where
-it is not set they are all closed. [How to use them](../guides/operating.md#the-admin-api).
+The paths under `/admin/` take an admin key (`ak-th-…`) or the text of `TOLLHOUSE_ADMIN_KEY` as `Authorization: Bearer`,
+and no virtual key. [Who may do what there](../guides/administration.md).
 
 Where the path names the model, the name stands in it percent-encoded. Errors come in the shape of the door's dialect.
 
@@ -134,6 +152,9 @@ the route's `longest_timeouts` |
 | `x-tollhouse-priority` | `interactive`, which is the default, or `batch`, which is the first to be turned away |
 | `x-tollhouse-session` | any text: calls with the same one go to the same deployment on routes with \
 `strategy: sticky` |
+| `x-tollhouse-tags` | labels of the call beside its key's, parted by commas; tags can have limits and budgets |
+| `x-tollhouse-end-user` | the caller's own user, instead of the one the body names (`user`, `safety_identifier`, \
+`metadata.user_id`); end users can have limits and budgets |
 | `idempotency-key` | one upstream call for all requests with this key, see [its guide](../guides/idempotency.md) |
 
 ## Headers of answers
@@ -148,6 +169,9 @@ the route's `longest_timeouts` |
 absent where nothing was; on successful answers |
 | `x-tollhouse-config` | hash of the configuration that decided |
 | `x-tollhouse-overhead-ms` | time in the house up to the first byte, without waiting for upstreams |
+| `x-tollhouse-cost-usd` | what the answer cost, in USD, or `unknown`; on answers that are no streams |
+| `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests`, `x-ratelimit-reset-requests`, and the same for \
+`tokens` | the tightest limit per minute, what is left of it, and in how many seconds all of it is there again |
 | `idempotent-replayed` | `true` where the answer is that of an earlier request with the same `idempotency-key` |
 | `retry-after` | the upstream's, or the house's own |
 | `x-should-retry` | `false` where the same request would fail the same way |

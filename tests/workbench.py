@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tollhouse.adapters.memory import MemoryRecall
+from tollhouse.adapters.memory import MemoryCounters, MemoryRecall
 from tollhouse.balancing import Standings
 from tollhouse.config.snapshot import Snapshot
 from tollhouse.core.routing import Priority
 from tollhouse.ports.clock import Clock
+from tollhouse.ports.counters import Counters
 from tollhouse.ports.dialect import Dialect
 from tollhouse.ports.fetcher import Fetched
+from tollhouse.stages.admit import Admission, Prices
 from tollhouse.stages.detach import Detached
 from tollhouse.stages.dispatch import Turnstile
 from tollhouse.stages.mirrors import Mirrors
@@ -46,9 +48,17 @@ def raised(defect: BaseException) -> None:
     raise AssertionError("what ran by itself failed") from defect
 
 
-def rooms(snapshot: Snapshot, clock: Clock) -> dict[str, Any]:
+def counters(clock: Clock) -> MemoryCounters:
+    """Those of a house that is the first of its name."""
+    made = MemoryCounters(clock)
+    made.load({})
+    return made
+
+
+def rooms(snapshot: Snapshot, clock: Clock, counted: Counters | None = None) -> dict[str, Any]:
     """The parts of a `House` that few tests care about, to be spread into it."""
     return {
+        "admission": Admission(snapshot, counted or counters(clock), clock, Prices(snapshot)),
         "router": Router(snapshot, Standings()),
         "gate": OpenGate(),
         "replays": ReplayBook(clock),

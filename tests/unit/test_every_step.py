@@ -23,6 +23,7 @@ from tollhouse.config.snapshot import Snapshot
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import AttemptIntent, Outcome
 from tollhouse.core.identity import VirtualKey
+from tollhouse.core.limits import Counter, CounterKind
 from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Timeouts
 from tollhouse.pipeline import Door, House, serve
@@ -30,6 +31,7 @@ from tollhouse.plugins import Plugins, load_plugins
 from tollhouse.ports.reply import CallerTooSlow, HeaderList
 from tollhouse.ports.transport import Answer, Phase, Target, TransportError, UpstreamRequest
 from tollhouse.stages.account import Accountant
+from tollhouse.stages.admit import Admission, Prices
 from tollhouse.stages.authenticate import Keyring, key_digest
 from tollhouse.stages.detach import Detached
 from tollhouse.stages.dispatch import Binding, Dispatcher, Turnstile
@@ -41,7 +43,7 @@ from tollhouse.stages.translate import find_way
 from tollhouse.testing import FakeClock
 from unit.stages.leaping import LeapingLoop
 from unit.test_pipeline import CHAT, FRAMES, GOOD, KEY, PEPPER, FakeAnswer, FakeRequest, World
-from workbench import OpenGate, workbench
+from workbench import OpenGate, counters, workbench
 
 CONFIG = """
 version: 1
@@ -50,23 +52,28 @@ providers:
   spare: {kind: openai_compatible, base_url: http://127.0.0.1:2/v1}
   talker: {kind: openai, base_url: http://127.0.0.1:3/v1, credential: env:KEY}
   talker-spare: {kind: openai, base_url: http://127.0.0.1:4/v1, credential: env:KEY}
+teams: {payers: {limits: {requests_per_minute: 100, tokens_per_minute: 1000000, concurrency: 50}, budget: {usd: 100}}}
 routes:
-  one: {deployments: [{provider: up, model: a}], heartbeat_after_s: 4}
-  two: {deployments: [{provider: up, model: b}], fallbacks: [spare]}
-  spare: {deployments: [{provider: spare, model: c}]}
-  narrow: {deployments: [{provider: up, model: d, max_concurrency: 1}], queue: {length: 2, age_s: 9}}
+  one: {deployments: [{provider: up, model: a, <<}], heartbeat_after_s: 4}
+  two: {deployments: [{provider: up, model: b, <<}], fallbacks: [spare]}
+  spare: {deployments: [{provider: spare, model: c, <<}]}
+  narrow: {deployments: [{provider: up, model: d, max_concurrency: 1, <<}], queue: {length: 2, age_s: 9}}
   pair:
-    deployments: [{provider: up, model: j, max_concurrency: 1}, {provider: spare, model: k, max_concurrency: 1}]
+    deployments: [{provider: up, model: j, max_concurrency: 1, <<}, {provider: spare, model: k, max_concurrency: 1, <<}]
     queue: {length: 3, age_s: 6}
-  kept: {deployments: [{provider: up, model: e}], on_disconnect: drain}
-  small: {deployments: [{provider: up, model: g}], fallbacks: {context_overflow: [large], outage: [large]}}
-  large: {deployments: [{provider: spare, model: h}]}
-  chatting: {deployments: [{provider: up, model: i, dialect: openai_chat}], fallbacks: [spare]}
-  talk: {deployments: [{provider: talker, model: t}], fallbacks: [talk-spare]}
-  talk-spare: {deployments: [{provider: talker-spare, model: s}]}
-  copied: {deployments: [{provider: up, model: f}], mirror: {route: spare, share: 1.0}}
-"""
+  kept: {deployments: [{provider: up, model: e, <<}], on_disconnect: drain}
+  small: {deployments: [{provider: up, model: g, <<}], fallbacks: {context_overflow: [large], outage: [large]}}
+  large: {deployments: [{provider: spare, model: h, <<}]}
+  chatting: {deployments: [{provider: up, model: i, dialect: openai_chat, <<}], fallbacks: [spare]}
+  talk: {deployments: [{provider: talker, model: t, <<}], fallbacks: [talk-spare]}
+  talk-spare: {deployments: [{provider: talker-spare, model: s, <<}]}
+  copied: {deployments: [{provider: up, model: f, <<}], mirror: {route: spare, share: 1.0}}
+""".replace(
+    "<<",
+    "price: {input_per_million_usd: 1, output_per_million_usd: 2}, max_output_tokens: 9, context_window_tokens: 9000",
+)
 PASS = Door(operation=Operation.PASSTHROUGH, dialect="openai_chat")
+SLOTS = Counter(id="slots/team:payers", kind=CounterKind.SLOTS, limit=50)
 Play = FakeAnswer | BaseException
 EVERYBODY = -1
 
@@ -123,7 +130,9 @@ class SlowWorld(World):
         plugins, snapshot = configured()
         clock = LoopClock()
         keyring = Keyring(PEPPER)
-        keyring.learn([VirtualKey(id="key_1", name="ci", digest=key_digest(PEPPER, KEY), routes=("*",))])
+        keyring.learn(
+            [VirtualKey(id="key_1", name="ci", digest=key_digest(PEPPER, KEY), team="payers", routes=("*",))]
+        )
         keyring.set_loaded()
         keyring.set_freshness(is_fresh=True)
         target: Any = object()
@@ -131,6 +140,7 @@ class SlowWorld(World):
         groups = {name: route.deployments for name, route in snapshot.routes.items()}
         self.standings.configure({}, groups)
         self.turnstile = Turnstile(self.standings, clock)
+        self.counters = counters(clock)
         stand_in: Any = self
         return House(
             snapshot=snapshot,
@@ -139,7 +149,8 @@ class SlowWorld(World):
             models=ModelBook(snapshot, plugins.dialects, find_way),
             keyring=keyring,
             dispatcher=Dispatcher(stand_in, stand_in, clock, bindings, self.turnstile),
-            accountant=Accountant(stand_in, [stand_in], clock),
+            admission=Admission(snapshot, self.counters, clock, Prices(snapshot)),
+            accountant=Accountant(stand_in, [stand_in], clock, self.counters),
             clock=clock,
             gate=OpenGate(),
             replays=ReplayBook(clock),
@@ -251,6 +262,7 @@ def lived(
             reply = calls[number].reply
             assert task.cancelled() or reply.is_ended or reply.is_aborted, "nobody is left waiting"
         assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert at_work.counters.left(SLOTS).amount == SLOTS.limit
         return lasted
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -271,6 +283,11 @@ def settled_once(world: SlowWorld, calls: int) -> None:
     assert (world.turnstile.waiting, world.turnstile._lines) == (0, {})
     assert sum(len(row.attempts) for row in world.settled) == len(world.intents)
     assert len(world.requests) <= len(world.intents)
+    purse = world.counters.purse("purse/team:payers/total/total")
+    assert purse.held_nanousd == 0, "nothing stays set aside"
+    assert purse.spent_nanousd == sum(row.charged_nanousd or 0 for row in world.settled), (
+        "the rows say it all"
+    )
     for row in world.settled:
         assert row.outcome is not Outcome.OPEN
         assert len(row.attempts) <= 3

@@ -37,7 +37,7 @@ from tollhouse.stages.dispatch import Binding, Dispatcher
 from tollhouse.stages.list_models import ModelBook
 from tollhouse.stages.translate import find_way
 from tollhouse.testing import FakeClock
-from workbench import rooms, turnstile, workbench
+from workbench import counters, rooms, turnstile, workbench
 
 CONFIG = """
 version: 1
@@ -154,7 +154,7 @@ class World:
             keyring=keyring,
             dispatcher=Dispatcher(self, self, clock, bindings, turnstile(clock)),  # type: ignore[arg-type]
             **rooms(snapshot, clock),
-            accountant=Accountant(self, [self], clock),  # type: ignore[arg-type]
+            accountant=Accountant(self, [self], clock, counters(clock)),  # type: ignore[arg-type]
             clock=clock,
             report=lambda _, defect: self.defects.append(defect),
         )

@@ -4,8 +4,19 @@ Adapters are imported where they are needed: a serving worker never loads the da
 the server.
 """
 
-from .commands import OpenHouse, deployments_of_house, mock_server, open_house, reload_house
+from .books import migrate_store
+from .commands import (
+    CommandDesk,
+    OpenHouse,
+    deployments_of_house,
+    mock_server,
+    open_administration,
+    open_house,
+    reload_house,
+)
 from .keeping import serve_house
+from .key_book import KeyBook, KeyNotChanged
+from .operator import local_operator
 from .reading import MASTER_KEY_FILE, CannotServe, Environment, Loaded, read_config
 from .secrets import resolve_secrets
 from .serving import assemble, run_worker
@@ -13,12 +24,18 @@ from .serving import assemble, run_worker
 __all__ = [
     "MASTER_KEY_FILE",
     "CannotServe",
+    "CommandDesk",
     "Environment",
+    "KeyBook",
+    "KeyNotChanged",
     "Loaded",
     "OpenHouse",
     "assemble",
     "deployments_of_house",
+    "local_operator",
+    "migrate_store",
     "mock_server",
+    "open_administration",
     "open_house",
     "read_config",
     "reload_house",

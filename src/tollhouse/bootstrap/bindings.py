@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def bind(
     snapshot: Snapshot,
-    secrets: Mapping[str, str],
+    secrets: Mapping[str, Secret],
     transport: Http1Transport,
     clock: Clock,
     before: Mapping[str, Binding],
@@ -43,11 +43,11 @@ def bind(
 
 
 def _is_reached_alike(
-    known: Binding, upstream: Upstream, secret: str | None, transport: Http1Transport
+    known: Binding, upstream: Upstream, secret: Secret | None, transport: Http1Transport
 ) -> bool:
     """Whether the connections of a binding, and what opens calls on them, serve an upstream as it is now."""
     old = known.upstream
-    if (known.secret.reveal() if known.secret is not None else None) != secret:
+    if not _is_same(known.secret, secret):
         return False
     if (old.origin, old.egress, old.provider.auth) != (
         upstream.origin,
@@ -62,6 +62,10 @@ def _is_reached_alike(
     return cast("Http1Target", known.target).tls is anew.tls
 
 
+def _is_same(one: Secret | None, other: Secret | None) -> bool:
+    return one is other if one is None or other is None else one.matches(other)
+
+
 def _with(known: Binding, upstream: Upstream) -> Binding:
     """What is not about the way there may have changed: dialects, breakers, the path."""
     from tollhouse.stages.dispatch import Binding  # noqa: PLC0415
@@ -71,17 +75,16 @@ def _with(known: Binding, upstream: Upstream) -> Binding:
     return Binding(upstream, known.target, known.secret, known.opener)
 
 
-def _bound(upstream: Upstream, secret: str | None, transport: Http1Transport, clock: Clock) -> Binding:
+def _bound(upstream: Upstream, secret: Secret | None, transport: Http1Transport, clock: Clock) -> Binding:
     from tollhouse.adapters.credentials import opener_for  # noqa: PLC0415
     from tollhouse.ports.transport import Credential  # noqa: PLC0415
     from tollhouse.stages.dispatch import Binding  # noqa: PLC0415
 
-    hidden = Secret(secret) if secret is not None else None
     opener: Credential | Opener | None = None
-    if hidden is not None:
+    if secret is not None:
         opener = opener_for(
             upstream.provider.auth,
-            hidden,
+            secret,
             upstream.origin,
             upstream.settings,
             transport,
@@ -91,7 +94,7 @@ def _bound(upstream: Upstream, secret: str | None, transport: Http1Transport, cl
     return Binding(
         upstream,
         transport.bind(upstream.origin, opener, upstream.egress),
-        hidden,
+        secret,
         None if isinstance(opener, Credential) else opener,
     )
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .reading import Loaded
+from .reading import Environment, Loaded, read_config
 
 if TYPE_CHECKING:
+    from tollhouse.adapters.sql import Migration
     from tollhouse.ports.store import Store
     from tollhouse.runtime.feeder import Feeder
 
@@ -30,16 +31,28 @@ def only_keeper(folder: Path) -> Iterator[bool]:
 
 
 def open_books(loaded: Loaded) -> Store:
-    """The store, migrated. Raises: StoreUnavailable."""
+    """The store, migrated where that may be done without asking. Raises: StoreUnavailable."""
     from tollhouse.adapters.sql import open_store  # noqa: PLC0415
 
-    store = open_store(loaded.snapshot.store, loaded.folder)
+    store = open_store(loaded.store.reveal(), loaded.folder)
     try:
         store.prepare()
     except BaseException:
         store.close()
         raise
     return store
+
+
+def migrate_store(path: Path, environment: Environment) -> Migration:
+    """Bring the schema of a configuration's store up, whatever it is. Raises: ConfigInvalid, StoreUnavailable."""
+    from tollhouse.adapters.sql import open_store  # noqa: PLC0415
+
+    loaded = read_config(path, environment)
+    store = open_store(loaded.store.reveal(), loaded.folder)
+    try:
+        return store.migrate()
+    finally:
+        store.close()
 
 
 def feeder_of(store: Store, journal_folder: Path) -> Feeder:

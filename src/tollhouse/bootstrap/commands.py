@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
+from tollhouse.administration import Administration, Answer, Errand
 from tollhouse.config.snapshot import Snapshot
-from tollhouse.core.identity import VirtualKey
-from tollhouse.core.ids import key_hint, time_ordered_id, virtual_key_text
+from tollhouse.config.tree import Config
 from tollhouse.core.reload import ReloadReport
 from tollhouse.core.secret import Secret
-from tollhouse.stages.authenticate import key_digest
 
+from .administration import administration_of, declared_teams
 from .books import feeder_of, only_keeper, open_books
-from .reading import CannotServe, Environment, Loaded, find_pepper, journal_folder, read_config
+from .key_book import KeyBook
+from .operator import local_operator
+from .reading import CannotServe, Environment, Loaded, journal_folder, read_config
+from .sealing import sealer_of, settled_pepper
 
 if TYPE_CHECKING:
     from tollhouse.adapters.mock_server import MockServer
+    from tollhouse.ports.administration import AdministrationStore
     from tollhouse.ports.store import Store
 
 _PATIENCE_S: Final = 3.0
@@ -34,29 +37,30 @@ _ANSWER_S: Final = 10.0
 class OpenHouse:
     """A house's store as commands use it, whether the house is running or not."""
 
-    def __init__(self, snapshot: Snapshot, store: Store, pepper: Secret, folder: Path) -> None:
+    def __init__(
+        self, config: Config, snapshot: Snapshot, store: Store, pepper: Secret, folder: Path
+    ) -> None:
+        self._config = config
         self.snapshot = snapshot
         self.store = store
         self.pepper = pepper
         self._folder = folder
 
-    def create_key(
-        self, *, name: str, routes: Iterable[str], team: str | None = None, expires_s: float | None = None
-    ) -> tuple[VirtualKey, str]:
-        """A new virtual key in the store, and its text, which is kept nowhere. Raises: StoreUnavailable."""
-        now, text = time.time(), virtual_key_text(os.urandom(32))
-        key = VirtualKey(
-            id=time_ordered_id("key_", now, os.urandom(5)),
-            name=name,
-            digest=key_digest(self.pepper, text),
-            hint=key_hint(text),
-            team=team,
-            routes=tuple(routes),
-            created_at=now,
-            expires_at=now + expires_s if expires_s is not None else None,
+    @property
+    def keys(self) -> KeyBook:
+        """Its virtual keys."""
+        return KeyBook(
+            self.store,
+            lambda action: self.administration.by_hand(action, local_operator()),
+            self.pepper,
+            self.snapshot.declared_keys,
         )
-        self.store.add_key(key)
-        return key, text
+
+    @property
+    def administration(self) -> Administration:
+        """What does errands here."""
+        teams = declared_teams(self._config)
+        return administration_of(cast("AdministrationStore", self.store), self.pepper, lambda: teams)
 
     def refresh(self) -> bool | None:
         """Have the running house take over the store's keys: True when it has, False if not, None if none runs."""
@@ -119,9 +123,40 @@ def open_house(path: Path, environment: Environment) -> Iterator[OpenHouse]:
     folder = journal_folder(loaded)
     store = open_books(loaded)
     try:
-        yield OpenHouse(loaded.snapshot, store, find_pepper(loaded.folder, environment), folder)
+        pepper = settled_pepper(store, sealer_of(loaded.folder, environment))
+        yield OpenHouse(loaded.config, loaded.snapshot, store, pepper, folder)
     finally:
         store.close()
+
+
+class CommandDesk:
+    """What commands do with errands: on the store itself, whether the house is running or not."""
+
+    def __init__(self, house: OpenHouse) -> None:
+        self._house = house
+        self._administration = house.administration
+
+    def run(self, errand: Errand) -> Answer:
+        """Raises nothing of what can go wrong in it: that is told."""
+        return self._administration.run(errand)
+
+    def refresh(self) -> bool | None:
+        """See OpenHouse.refresh."""
+        return self._house.refresh()
+
+    def fold(self) -> None:
+        """See OpenHouse.fold."""
+        self._house.fold()
+
+
+@contextmanager
+def open_administration(path: Path, environment: Environment) -> Iterator[CommandDesk]:
+    """The administration of a configuration file's house, for one command.
+
+    Raises: ConfigInvalid, StoreUnavailable, CannotServe.
+    """
+    with open_house(path, environment) as house:
+        yield CommandDesk(house)
 
 
 def mock_server(host: str = "127.0.0.1", port: int = 0, *, require_key: str | None = None) -> MockServer:

@@ -8,22 +8,26 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from tollhouse.config.snapshot import to_wire
 from tollhouse.config.tree import Config
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem
 from tollhouse.core.secret import Secret
 from tollhouse.plugins import PluginInvalid
 from tollhouse.runtime.edition import Edition
+from tollhouse.runtime.secret_watch import Renewal
 
 from .commands import mock_server
 from .reading import Environment, Loaded, read_config
-from .secrets import usable_secrets
+from .secrets import SecretResolver, resolver_of
 
 _ONLY_AT_START: Final = (
     "server.listen",
     "server.workers",
     "store",
     "shared",
+    "accept_unshared_limits",
     "journal.folder",
     "journal.durability",
     "journal.max_bytes",
@@ -36,9 +40,12 @@ _MOST_IDLE_MOCKS: Final = 16
 class Editions:
     """The file, the environment that the process was started in, and the mock providers hosted for them."""
 
-    def __init__(self, path: Path, environment: Environment, first: Loaded) -> None:
+    def __init__(
+        self, path: Path, environment: Environment, first: Loaded, resolver: SecretResolver | None = None
+    ) -> None:
         self._path = path
         self._environment = environment
+        self._resolver = resolver or resolver_of(first, environment)
         self._started_with = first.config
         self._mocks = HostedMocks()
 
@@ -53,6 +60,10 @@ class Editions:
         """
         return await self._edition(*await asyncio.to_thread(self._read))
 
+    async def renew_secrets(self, held: Mapping[str, Secret]) -> Renewal:
+        """What the references of these secrets lead to now."""
+        return await asyncio.to_thread(self._resolver.refresh, held)
+
     def _read(self) -> tuple[Loaded, Mapping[str, Secret]]:
         try:
             loaded = read_config(self._path, self._environment)
@@ -61,7 +72,10 @@ class Editions:
             raise ConfigInvalid((ConfigProblem(path="", message=message),)) from error
         except PluginInvalid as error:
             raise ConfigInvalid((ConfigProblem(path="", message=str(error)),)) from error
-        return loaded, usable_secrets(loaded, self._environment)
+        odd: list[ConfigProblem] = []
+        secrets = self._resolver.usable(loaded, odd.extend)
+        snapshot = msgspec.structs.replace(loaded.snapshot, warnings=(*loaded.snapshot.warnings, *odd))
+        return msgspec.structs.replace(loaded, snapshot=snapshot), secrets
 
     async def _edition(self, loaded: Loaded, secrets: Mapping[str, Secret]) -> Edition:
         return Edition(
@@ -70,6 +84,7 @@ class Editions:
             secrets=secrets,
             base_urls=await self._mocks.host(loaded.config),
             drain_s=loaded.config.server.drain_s,
+            secrets_refresh_s=loaded.config.secrets.refresh_s,
             warnings=loaded.snapshot.warnings,
             waits_for_restart=only_at_start(self._started_with, loaded.config),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +12,18 @@ import msgspec
 from tollhouse.adapters.system import SystemClock
 from tollhouse.config.address import parse_network
 from tollhouse.config.snapshot import Snapshot
-from tollhouse.core.secret import Secret
+from tollhouse.core.house_scopes import HouseScopes
+from tollhouse.core.pauses import Pauses
 
 if TYPE_CHECKING:
     from tollhouse.adapters.http1 import Http1Transport
     from tollhouse.adapters.journal import FileJournal
     from tollhouse.adapters.prometheus import PrometheusSink
+    from tollhouse.adapters.redis import RedisCounters
     from tollhouse.balancing.standings import Standings
-    from tollhouse.pipeline import House
+    from tollhouse.pipeline import House, Presence
     from tollhouse.plugins import Plugins
+    from tollhouse.ports.counters import Counters
     from tollhouse.ports.log import Log
     from tollhouse.ports.recall import Recall
     from tollhouse.runtime.checkups import Checkups
@@ -27,11 +31,14 @@ if TYPE_CHECKING:
     from tollhouse.runtime.pressure import PressureGate, Shares
     from tollhouse.runtime.upkeep import Upkeep
     from tollhouse.stages.account import Accountant
-    from tollhouse.stages.authenticate import Keyring
+    from tollhouse.stages.authenticate import Keyring, TrustedIssuers
     from tollhouse.stages.detach import Detached
     from tollhouse.stages.dispatch import Binding, Turnstile
     from tollhouse.stages.mirrors import Mirrors
     from tollhouse.stages.replay import ReplayBook
+
+from .identity import signing_keys
+from .sharing import shared_counters
 
 
 class Fixtures(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +52,15 @@ class Fixtures(msgspec.Struct, frozen=True, kw_only=True):
     metrics: PrometheusSink
     recall: Recall
     keyring: Keyring
+    issuers: TrustedIssuers
+    presence: Presence
+    pauses: Pauses
+    house_scopes: HouseScopes
+    counters: Counters
+    shared: RedisCounters | None
+    """The same, where they are shared with others."""
+    joining: asyncio.Task[None] | None
+    """Its first words with them."""
     accountant: Accountant
     standings: Standings
     turnstile: Turnstile
@@ -64,15 +80,16 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
     from tollhouse.adapters.http1.limits import Limits as TransportLimits  # noqa: PLC0415
     from tollhouse.adapters.journal import FileJournal  # noqa: PLC0415
     from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
-    from tollhouse.adapters.memory import MemoryRecall  # noqa: PLC0415
+    from tollhouse.adapters.memory import LOAD_WAIT_S, MemoryCounters, MemoryRecall  # noqa: PLC0415
     from tollhouse.adapters.prometheus import PrometheusSink  # noqa: PLC0415
     from tollhouse.balancing.standings import Standings  # noqa: PLC0415
+    from tollhouse.pipeline import Presence  # noqa: PLC0415
     from tollhouse.runtime.checkups import Checkups  # noqa: PLC0415
     from tollhouse.runtime.pressure import PressureGate, share_files  # noqa: PLC0415
     from tollhouse.runtime.resources import Resources  # noqa: PLC0415
     from tollhouse.runtime.upkeep import Upkeep  # noqa: PLC0415
     from tollhouse.stages.account import Accountant  # noqa: PLC0415
-    from tollhouse.stages.authenticate import Keyring  # noqa: PLC0415
+    from tollhouse.stages.authenticate import Keyring, TrustedIssuers  # noqa: PLC0415
     from tollhouse.stages.detach import Detached  # noqa: PLC0415
     from tollhouse.stages.dispatch import Turnstile  # noqa: PLC0415
     from tollhouse.stages.mirrors import Mirrors  # noqa: PLC0415
@@ -92,6 +109,9 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
     shares = share_files(resources.files_limit)
     transport = Http1Transport(TransportLimits(connections=shares.upstreams))
     gate = PressureGate()
+    shared = shared_counters(boot, clock)
+    # Several that count for themselves are never told what budgets have been spent: nobody with a hard one comes in.
+    counters = shared or MemoryCounters(clock, load_wait_s=LOAD_WAIT_S if boot.seats == 1 else 0.0)
     return Fixtures(
         plugins=plugins,
         clock=clock,
@@ -100,8 +120,15 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
         transport=transport,
         metrics=metrics,
         recall=MemoryRecall(clock),
-        keyring=Keyring(Secret(boot.pepper)),
-        accountant=Accountant(journal, [metrics], clock),
+        keyring=Keyring(boot.pepper),
+        issuers=TrustedIssuers(signing_keys),
+        presence=Presence(),
+        pauses=Pauses(),
+        house_scopes=HouseScopes(),
+        counters=counters,
+        shared=shared,
+        joining=asyncio.create_task(shared.start()) if shared is not None else None,
+        accountant=Accountant(journal, [metrics], clock, counters),
         standings=standings,
         turnstile=Turnstile(standings, clock),
         replays=ReplayBook(clock),
@@ -118,6 +145,7 @@ def house_of(fixtures: Fixtures, snapshot: Snapshot, bindings: Mapping[str, Bind
     """The house of one configuration. Cheap: it is made on the loop, between two exchanges."""
     from tollhouse.adapters.fetch import GuardedFetcher  # noqa: PLC0415
     from tollhouse.pipeline import House  # noqa: PLC0415
+    from tollhouse.stages.admit import Admission, Prices  # noqa: PLC0415
     from tollhouse.stages.dispatch import Dispatcher  # noqa: PLC0415
     from tollhouse.stages.list_models import ModelBook  # noqa: PLC0415
     from tollhouse.stages.route import Router  # noqa: PLC0415
@@ -142,6 +170,8 @@ def house_of(fixtures: Fixtures, snapshot: Snapshot, bindings: Mapping[str, Bind
         workbench=Workbench(dialects, fixtures.recall, fetcher),
         models=ModelBook(snapshot, dialects, find_way),
         keyring=fixtures.keyring,
+        issuers=fixtures.issuers if snapshot.identity.jwt else None,
+        admission=Admission(snapshot, fixtures.counters, clock, Prices(snapshot), fixtures.house_scopes),
         dispatcher=Dispatcher(transport, fixtures.journal, clock, bindings, fixtures.turnstile),
         accountant=fixtures.accountant,
         clock=clock,
@@ -149,6 +179,8 @@ def house_of(fixtures: Fixtures, snapshot: Snapshot, bindings: Mapping[str, Bind
         replays=fixtures.replays,
         detached=fixtures.detached,
         mirrors=fixtures.mirrors,
+        presence=fixtures.presence,
+        pauses=fixtures.pauses,
         report=lambda id_, defect: report(fixtures.log, id_, defect),
     )
 

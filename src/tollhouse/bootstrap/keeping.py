@@ -13,23 +13,31 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tollhouse.adapters.system import SystemClock
+from tollhouse.adapters.system import SystemClock, forbid_dumps
 from tollhouse.config.address import Listen
 from tollhouse.core.ids import time_ordered_id
+from tollhouse.core.master_key import Purpose
 from tollhouse.core.problem import ConfigProblem
 from tollhouse.core.secret import Secret
 
+from .administration import ErrandDesk, check_admin_key, rules_since
 from .books import feeder_of, only_keeper, open_books
 from .editions import Editions
-from .reading import CannotServe, Environment, Loaded, find_pepper, journal_folder, read_config
-from .secrets import usable_secrets, without_secrets
+from .identity import KeyFetches
+from .reading import CannotServe, Environment, Loaded, journal_folder, read_config
+from .sealing import KeeperSeal, keeper_seal, keyring_of
+from .secrets import SecretResolver, resolver_of, without_secrets
+from .sharing import news_of, treasury_of
 
 if TYPE_CHECKING:
+    from tollhouse.adapters.store_snapshot import SignedSnapshotFile
+    from tollhouse.runtime.bookkeeping import Books
     from tollhouse.runtime.edition import Edition
-    from tollhouse.runtime.keeper import Books, FirstKeys
+    from tollhouse.runtime.keeper import FirstKeys
     from tollhouse.runtime.link import Boot
 
 _BACKLOG: Final = 4096
+_SNAPSHOT_FILE: Final = "store.snapshot"
 _WORKER: Final = "from tollhouse.bootstrap import run_worker; run_worker()"
 
 
@@ -46,11 +54,14 @@ def serve_house(
     `warn` is told what is not wrong but odd; `on_ready` the address, once known keys can be served.
     Raises: ConfigInvalid, CannotServe, StoreUnavailable.
     """
+    forbid_dumps()
+    check_admin_key(environment)
     loaded = read_config(path, environment)
     warn(loaded.snapshot.warnings)
-    secrets = usable_secrets(loaded, environment)
-    pepper = find_pepper(loaded.folder, environment)
     folder = journal_folder(loaded)
+    seal = keeper_seal(loaded, environment, folder)
+    resolver = resolver_of(loaded, environment, sealer=seal.sealer, last_known=seal.last_known)
+    secrets = resolver.usable(loaded, warn)
     with (
         only_keeper(folder) as is_ours,
         _listener(listen or loaded.snapshot.listen) as listener,
@@ -64,7 +75,8 @@ def serve_house(
             loaded=loaded,
             secrets=secrets,
             environment=environment,
-            pepper=pepper,
+            seal=seal,
+            resolver=resolver,
             folder=folder,
             listener=listener,
             clock=SystemClock(),
@@ -96,7 +108,8 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
     """What the house was started with."""
     secrets: Mapping[str, Secret]
     environment: Environment
-    pepper: Secret
+    seal: KeeperSeal
+    resolver: SecretResolver
     folder: Path
     """The journal's."""
     listener: socket.socket
@@ -106,7 +119,7 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
         """Until a signal ends it."""
         from tollhouse.adapters.log import StderrLog  # noqa: PLC0415
         from tollhouse.runtime.keeper import Keeper, Orders  # noqa: PLC0415
-        from tollhouse.runtime.workers import NeverServed  # noqa: PLC0415
+        from tollhouse.runtime.seat import NeverServed  # noqa: PLC0415
 
         log = StderrLog(as_json=self.loaded.config.observability.log == "json")
         address = self._address()
@@ -116,11 +129,13 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
             if on_ready is not None:
                 on_ready(address)
 
-        editions = Editions(path, self.environment, self.loaded)
+        editions = Editions(path, self.environment, self.loaded, self.resolver)
         try:
             orders = Orders(
                 edition=await editions.first(self.loaded, self.secrets),
+                seats=self.loaded.config.server.workers,
                 read_again=editions.read_again,
+                renew_secrets=editions.renew_secrets,
                 boot=self._boot,
                 spawn=self._spawn,
                 close_listener=self.listener.close,
@@ -128,6 +143,13 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
                 open_books=self._open_books,
                 new_writer=lambda: time_ordered_id("w", self.clock.now(), self.clock.entropy(4)),
                 folder=self.folder,
+                snapshots=self._snapshots(),
+                administrate=ErrandDesk(lambda: self.seal.pepper),
+                rules_since=rules_since,
+                key_sets=KeyFetches(self.loaded.folder),
+                now=self.clock.now,
+                treasury=treasury_of(self.loaded.shared, self.clock),
+                news=news_of(self.loaded.shared, self.clock),
             )
             await Keeper(orders, log).run(ready)
         except NeverServed as failure:
@@ -144,19 +166,21 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
         host, port = self.listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def _boot(self, edition: Edition, writer: str) -> Boot:
+    def _boot(self, edition: Edition, writer: str, seat: int) -> Boot:
         from tollhouse.runtime.link import Boot  # noqa: PLC0415
 
-        admin_key = self.environment.admin_key
         return Boot(
             config=edition.config,
-            secrets=edition.revealed(),
-            pepper=self.pepper.reveal(),
+            secrets=dict(edition.secrets),
+            pepper=self.seal.pepper,
             base_urls=dict(edition.base_urls),
             folder=str(self.loaded.folder),
             writer=writer,
+            shared=self.loaded.shared,
             listener_fd=self.listener.fileno(),
-            admin_key=admin_key.reveal() if admin_key is not None else None,
+            seat=seat,
+            seats=self.loaded.config.server.workers,
+            admin_key=self.environment.admin_key,
             waits_for_restart=edition.waits_for_restart,
         )
 
@@ -174,13 +198,39 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
             env=without_secrets(self.environment.variables, edition.secrets),
         )
 
+    def _snapshots(self) -> SignedSnapshotFile | None:
+        most_hours = self.loaded.config.server.snapshot_max_age_hours
+        if not most_hours:
+            return None
+        from tollhouse.adapters.store_snapshot import SignedSnapshotFile  # noqa: PLC0415
+
+        return SignedSnapshotFile(
+            self.folder / _SNAPSHOT_FILE,
+            self._signing_keys,
+            store=self.loaded.config.store,
+            most_hours=most_hours,
+        )
+
+    def _signing_keys(self) -> tuple[Secret, ...]:
+        """By the master keys as they are now: they may be rotated while the house serves."""
+        try:
+            keyring = keyring_of(self.loaded.folder, self.environment)
+        except CannotServe:
+            keyring = self.seal.sealer.keyring
+        return keyring.derive(Purpose.SNAPSHOTS)
+
     def _first_keys(self) -> FirstKeys:
         from tollhouse.adapters.first_keys import first_keys  # noqa: PLC0415
 
         return first_keys(Path(self.loaded.snapshot.store.removeprefix("sqlite:///")))
 
     def _open_books(self) -> Books:
-        from tollhouse.runtime.keeper import Books  # noqa: PLC0415
+        from tollhouse.runtime.bookkeeping import Books  # noqa: PLC0415
 
         store = open_books(self.loaded)
+        try:
+            self.seal.confirm(store)
+        except BaseException:
+            store.close()
+            raise
         return Books(store, feeder_of(store, self.folder))

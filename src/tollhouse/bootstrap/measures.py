@@ -11,8 +11,14 @@ from .fixtures import Fixtures
 
 if TYPE_CHECKING:
     from tollhouse.adapters.prometheus import Family
+    from tollhouse.adapters.redis import Standing
 
-COUNTERS: Final = frozenset(["queue_timed_out", "queue_turned_away", "detached_refused"])
+COUNTERS: Final = frozenset(
+    [
+        "queue_timed_out", "queue_turned_away", "detached_refused", "budget_overruns",
+        "shared_decisions_here", "shared_decisions_asked", "shared_round_trips", "shared_failures",
+    ]
+)  # fmt: skip
 """Those of the `room_numbers` that only grow."""
 _MOST_STRANGERS: Final = 1_000
 """Models behind stars that are looked at for a scrape, those last called: looking takes some microseconds each."""
@@ -29,6 +35,21 @@ def room_numbers(fixtures: Fixtures) -> dict[str, float]:
         "replay_keys": len(fixtures.replays),
         "replay_bytes": fixtures.replays.held_bytes,
         "mirrors_in_flight": fixtures.mirrors.count,
+        "budget_overruns": fixtures.accountant.overruns,
+        **(_shared_numbers(fixtures.shared.standing) if fixtures.shared is not None else {}),
+    }
+
+
+def _shared_numbers(standing: Standing) -> dict[str, float]:
+    """How it stands between this worker and the counters that are shared."""
+    return {
+        "shared_up": standing.is_up,
+        "shared_frozen": standing.is_frozen,
+        "shared_owners": standing.owners,
+        "shared_decisions_here": standing.decisions_here,
+        "shared_decisions_asked": standing.decisions_asked,
+        "shared_round_trips": standing.round_trips,
+        "shared_failures": standing.failures,
     }
 
 

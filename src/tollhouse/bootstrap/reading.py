@@ -8,14 +8,14 @@ from typing import Final
 
 import msgspec
 
-from tollhouse.adapters.system import MasterKeyUnusable, load_master_key
+from tollhouse.config.address import without_password
+from tollhouse.config.compile import SQLITE
 from tollhouse.config.compile import compile as compile_config
 from tollhouse.config.snapshot import Snapshot
 from tollhouse.config.tree import Config
 from tollhouse.core.problem import ConfigInvalid
 from tollhouse.core.secret import Secret
 from tollhouse.plugins import load_providers
-from tollhouse.stages.authenticate import pepper_of
 
 MASTER_KEY_FILE: Final = "tollhouse.master-key"
 
@@ -30,6 +30,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """What opens the operator's door."""
     store: str | None = None
     """Instead of the configuration's."""
+    shared: str | None = None
+    """The same."""
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -39,6 +41,10 @@ class Loaded(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     folder: Path
     """Where the file is, and relative paths begin."""
+    store: Secret
+    """The store's URL, which may have a password in it; everywhere else it is shown without."""
+    shared: Secret
+    """The same of where limits are counted."""
 
 
 class CannotServe(Exception):
@@ -55,22 +61,16 @@ def read_config(path: Path, environment: Environment | None = None) -> Loaded:
 
     text = path.read_text("utf-8", errors="replace")
     config = load(text)
-    if environment is not None and environment.store is not None:
-        config = msgspec.structs.replace(config, store=environment.store)
+    store = (environment.store if environment is not None else None) or config.store
+    shared = (environment.shared if environment is not None else None) or config.shared
+    config = msgspec.structs.replace(config, store=without_password(store), shared=without_password(shared))
     try:
         snapshot = compile_config(config, load_providers(), folder=str(path.resolve().parent))
     except ConfigInvalid as invalid:
         raise ConfigInvalid(locate(text, invalid.problems)) from None
     snapshot = msgspec.structs.replace(snapshot, warnings=locate(text, snapshot.warnings))
-    return Loaded(config, snapshot, path.resolve().parent)
-
-
-def find_pepper(folder: Path, environment: Environment) -> Secret:
-    """What virtual keys are hashed with. Raises: CannotServe."""
-    try:
-        return pepper_of(environment.master_key or load_master_key(folder / MASTER_KEY_FILE))
-    except MasterKeyUnusable as error:
-        raise CannotServe(str(error)) from error
+    rooted = snapshot.store if store.startswith(SQLITE) else store
+    return Loaded(config, snapshot, path.resolve().parent, Secret(rooted), Secret(shared))
 
 
 def journal_folder(loaded: Loaded) -> Path:

@@ -8,17 +8,18 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import msgspec
 
+from tollhouse.adapters.system import forbid_dumps
 from tollhouse.config.compile import compile as compile_config
+from tollhouse.config.identity import issuers_of
 from tollhouse.config.snapshot import Snapshot, from_wire
 from tollhouse.core.problem import ConfigInvalid
 from tollhouse.core.reload import ReloadReport
-from tollhouse.core.secret import Secret
 from tollhouse.plugins import load_plugins
 
 from .bindings import bind, bind_checks
@@ -26,20 +27,23 @@ from .fixtures import Fixtures, furnish, house_of, report
 from .measures import COUNTERS, room_families, room_numbers
 
 if TYPE_CHECKING:
-    from tollhouse.balancing.view import StandingView
+    from tollhouse.administration import Answer, Errand
     from tollhouse.pipeline import House
     from tollhouse.plugins import Plugins
+    from tollhouse.ports.administration import HouseRules
     from tollhouse.runtime.checkups import Subject
-    from tollhouse.runtime.link import Boot, Reload
+    from tollhouse.runtime.link import Boot, KeySet, Reload
     from tollhouse.runtime.worker import AskKeeper
-    from tollhouse.stages.authenticate import Entry
+    from tollhouse.stages.authenticate import Declared
     from tollhouse.stages.dispatch import Binding
     from tollhouse.surface.admin import InForce
     from tollhouse.surface.http.limits import Limits
-    from tollhouse.surface.http.server import HttpServer
+    from tollhouse.surface.http.server import Exposition, HttpServer
 
 _JOURNAL_COUNTERS: Final = ("entries", "written_bytes", "flushes", "failures", "dropped", "refused")
 
+_SCRAPE_S: Final = 2.0
+"""How long a scrape waits for the keeper, which waits for each worker for a second."""
 _ALONE_S: Final = 2.0
 """How long exchanges whose callers have left may go on when everybody else is gone."""
 
@@ -50,6 +54,7 @@ def run_worker() -> None:
 
     from tollhouse.runtime.worker import work  # noqa: PLC0415
 
+    forbid_dumps()
     _raise_open_files()
     uvloop.run(work(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), assemble))
 
@@ -76,7 +81,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     bindings: Mapping[str, Binding]
     checks: Mapping[str, Subject]
-    declared_keys: dict[str, Entry]
+    declared_keys: Declared
     waits_for_restart: tuple[str, ...]
 
 
@@ -99,6 +104,14 @@ def _planned(word: Boot | Reload, snapshot: Snapshot, fixtures: Fixtures, before
     )
 
 
+@runtime_checkable
+class Loadable(Protocol):
+    """Counters of this process alone, which must be told what there was before it."""
+
+    def load(self, spent: Mapping[str, int]) -> None:
+        """Nano-USD by budget counter, in place of what was loaded before."""
+
+
 class Workshop:
     """Implements runtime.worker.Workshop, and surface.admin.Office for the operator's door."""
 
@@ -108,7 +121,9 @@ class Workshop:
 
         self._fixtures = fixtures
         self._folder = boot.folder
+        self._is_alone = boot.seats == 1
         self._ask_keeper = ask_keeper
+        self._seat, self._seats = boot.seat, boot.seats
         self._lag_s = 0.0
         self._blocked: str | None = None
         self._started = time.monotonic()
@@ -117,7 +132,7 @@ class Workshop:
             house_of(fixtures, plan.snapshot, plan.bindings),
             _limits(plan.snapshot, fixtures),
             self._exposition,
-            AdminDoor(Secret(boot.admin_key) if boot.admin_key else None, self),
+            AdminDoor(boot.admin_key, self),
         )
         counters = frozenset(
             [
@@ -153,6 +168,7 @@ class Workshop:
     def _note(self, plan: Plan) -> None:
         """Take in what does not lie in the house itself."""
         self._fixtures.keyring.declare(plan.declared_keys)
+        self._fixtures.issuers.trust(issuers_of(plan.snapshot.identity))
         self._fixtures.checkups.follow(plan.checks)
         self._fixtures.upkeep.bound_memory(plan.snapshot.server.max_memory_bytes)
         self._plan = plan
@@ -167,13 +183,46 @@ class Workshop:
 
     # -- what is asked
 
+    def take_rules(self, rules: HouseRules) -> None:
+        """See runtime.worker."""
+        self._fixtures.pauses.take(rules.pauses, rules.version)
+        self._fixtures.house_scopes.take(rules.scopes, rules.team_routes, rules.project_routes, rules.version)
+
+    def take_key_set(self, keys: KeySet) -> None:
+        """See runtime.worker."""
+        self._fixtures.issuers.learn(keys.name, keys.document, keys.fetched_at, keys.usable_until)
+
+    def take_wanted(self) -> list[str]:
+        """See runtime.worker."""
+        return self._fixtures.issuers.take_wanted()
+
+    def take_spending(self, purses: Mapping[str, int]) -> None:
+        """See runtime.worker. Counters that are kept elsewhere are told by the keeper."""
+        if isinstance(self._fixtures.counters, Loadable) and self._is_alone:
+            self._fixtures.counters.load(purses)
+
     def tell(self, about: str) -> bytes | None:
         """See runtime.worker."""
-        return msgspec.json.encode({"deployments": self.deployments()}) if about == "deployments" else None
+        match about:
+            case "deployments":
+                return self._own_deployments()
+            case "metrics" if self._plan.snapshot.observability.prometheus:
+                return self._fixtures.metrics.exposition()
+            case _:
+                return None
 
-    def deployments(self) -> Sequence[StandingView]:
+    def _own_deployments(self) -> bytes:
+        views = self._fixtures.standings.views(self._fixtures.clock.monotonic())
+        return msgspec.json.encode({"deployments": views})
+
+    async def deployments(self) -> bytes:
         """See surface.admin.Office."""
-        return self._fixtures.standings.views(self._fixtures.clock.monotonic())
+        if self._seats == 1:
+            return self._own_deployments()
+        document = await self._ask_keeper("deployments")
+        if document is None:
+            raise OSError("the keeper has no answer")
+        return document
 
     def in_force(self) -> InForce:
         """See surface.admin.Office."""
@@ -188,6 +237,15 @@ class Workshop:
             waits_for_restart=self._plan.waits_for_restart,
         )
 
+    async def administrate(self, errand: Errand) -> Answer:
+        """See surface.admin.Office."""
+        from tollhouse.administration import Answer  # noqa: PLC0415
+
+        document = await self._ask_keeper("administrate", msgspec.json.encode(errand))
+        if document is None:
+            raise OSError("the keeper has no answer")
+        return msgspec.json.decode(document, type=Answer)
+
     async def reload_by_keeper(self) -> ReloadReport:
         """See surface.admin.Office."""
         document = await self._ask_keeper("reload")
@@ -200,6 +258,9 @@ class Workshop:
     def tick(self, lag_s: float) -> None:
         """See runtime.worker."""
         self._lag_s = lag_s
+        self._fixtures.presence.end_closed(
+            self._fixtures.keyring, self._fixtures.pauses, self._fixtures.clock.now()
+        )
         log, blocked = self._fixtures.log, self._fixtures.journal.blocked
         if blocked != self._blocked:
             self._blocked = blocked
@@ -215,8 +276,20 @@ class Workshop:
         self._fixtures.upkeep.look(late_s)
 
     @property
-    def _exposition(self) -> Callable[[], bytes] | None:
-        return self._fixtures.metrics.exposition if self._plan.snapshot.observability.prometheus else None
+    def _exposition(self) -> Exposition | None:
+        return self._metrics if self._plan.snapshot.observability.prometheus else None
+
+    async def _metrics(self) -> bytes:
+        """Of all workers; where the keeper does not say anything, of this one and of nobody else."""
+        if self._seats == 1:
+            return self._fixtures.metrics.exposition()
+        from tollhouse.runtime.exposition import joined  # noqa: PLC0415
+
+        with contextlib.suppress(OSError):
+            document = await asyncio.wait_for(self._ask_keeper("metrics"), _SCRAPE_S)
+            if document is not None:
+                return document
+        return joined({self._seat: self._fixtures.metrics.exposition()}, self._seats)
 
     def _numbers(self) -> dict[str, float]:
         journal = self._fixtures.journal
@@ -240,6 +313,8 @@ class Workshop:
         await self._fixtures.checkups.close()
         await self._fixtures.mirrors.close()
         await self._fixtures.detached.close(_ALONE_S)
+        if self._fixtures.shared is not None:
+            await self._fixtures.shared.close()
         self._fixtures.journal.close()
         await self._fixtures.transport.close()
 

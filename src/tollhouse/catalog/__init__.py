@@ -14,8 +14,9 @@ from importlib.resources import files
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
-from tollhouse.core.routing import Price
+from tollhouse.core.routing import Price, Tier
 
 _PROVIDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("anthropic",),
@@ -54,14 +55,26 @@ NOTHING: Final = Facts()
 """What is known of a model that is not in the table."""
 
 
+class _Prices(msgspec.Struct, frozen=True, array_like=True):
+    """USD a million tokens. What stands at the end of an array and is not known is not written."""
+
+    input_usd: float | None = None
+    output_usd: float | None = None
+    cache_read_usd: float | None = None
+    cache_write_usd: float | None = None
+    cache_write_1h_usd: float | None = None
+    audio_input_usd: float | None = None
+    audio_output_usd: float | None = None
+
+
 class _Row(msgspec.Struct, frozen=True, array_like=True):
-    """Tokens, and USD a million tokens."""
+    """What is known of a model, or of several that are alike."""
 
     context_window_tokens: int | None
-    input_usd: float | None
-    output_usd: float | None
-    cache_read_usd: float | None
-    cache_write_usd: float | None
+    prices: _Prices | None
+    """None where not all that it can be billed for is known."""
+    tiers: list[tuple[int, _Prices]] = []
+    """Prices of calls whose input has more tokens than this, in ascending order."""
 
 
 class _Names(msgspec.Struct, frozen=True):
@@ -107,13 +120,23 @@ def _find(known: _Names, model: str) -> int | None:
 
 
 def _facts(row: _Row) -> Facts:
-    price = Price(
-        input_per_million_nanousd=_nano(row.input_usd),
-        output_per_million_nanousd=_nano(row.output_usd),
-        cache_read_per_million_nanousd=_nano(row.cache_read_usd),
-        cache_write_per_million_nanousd=_nano(row.cache_write_usd),
+    if row.prices is None:
+        return Facts(context_window_tokens=row.context_window_tokens)
+    tiers = tuple([Tier(above_input_tokens=above, price=_price(prices)) for above, prices in row.tiers])
+    price = replace(_price(row.prices), tiers=tiers)
+    return Facts(context_window_tokens=row.context_window_tokens, price=price)
+
+
+def _price(prices: _Prices) -> Price:
+    return Price(
+        input_per_million_nanousd=_nano(prices.input_usd),
+        output_per_million_nanousd=_nano(prices.output_usd),
+        cache_read_per_million_nanousd=_nano(prices.cache_read_usd),
+        cache_write_per_million_nanousd=_nano(prices.cache_write_usd),
+        cache_write_1h_per_million_nanousd=_nano(prices.cache_write_1h_usd),
+        audio_input_per_million_nanousd=_nano(prices.audio_input_usd),
+        audio_output_per_million_nanousd=_nano(prices.audio_output_usd),
     )
-    return Facts(context_window_tokens=row.context_window_tokens, price=price if price != Price() else None)
 
 
 def _nano(dollars: float | None) -> int | None:

@@ -25,16 +25,60 @@ _ABOUT: Final = {
     "check": "Check a configuration file: all problems at once, with path and line.",
     "reload": "Have the running house read its configuration again.",
     "deployments": "Breakers, load and latency of every deployment of the running house.",
-    "keys": "Virtual keys: create, list, revoke.",
+    "keys": "Virtual keys: make, show, change and stop them.",
     "keys create": "Make a virtual key. Its text is shown now and never again.",
     "keys list": "All virtual keys, never their text.",
+    "keys show": "Everything about one key but its text.",
+    "keys edit": "Change what a key may do.",
+    "keys rotate": "Give a key another text, with a time of grace for the one before.",
+    "keys disable": "Stop a key until it is enabled again.",
+    "keys enable": "Let a key that was disabled open again.",
     "keys revoke": "Revoke a key for good.",
+    "keys import": "Bring in keys from elsewhere by the hashes of their texts.",
+    "secrets": "The encrypted store of credentials: set, list, show, delete, rotate the master key.",
+    "secrets set": "Put a secret into the store, or a new value for it. The value is read from standard input.",
+    "secrets list": "All secrets in the store, never their values.",
+    "secrets show": "What is known of a secret, never its value.",
+    "secrets delete": "Take a secret out of the store for good.",
+    "secrets rotate-master": "Seal everything under a new master key, while the house serves.",
+    "store": "The database of keys and books.",
+    "store migrate": "Bring the store's tables up to this version.",
+    "teams": "Teams: create, list.",
+    "teams create": "Make a team.",
+    "teams list": "All teams of the store, and those declared in the configuration.",
+    "users": "People: create, list, disable, enable.",
+    "users create": "Let somebody in: a person, a role, and an admin key.",
+    "users list": "All people, with the roles they hold.",
+    "users disable": "Let somebody in nowhere any more.",
+    "users enable": "Let somebody in again.",
+    "pause": "The kill switch: start, list, end.",
+    "pause start": "Stop everything that goes through a provider, deployment, route, key or team.",
+    "pause list": "Everything that is paused.",
+    "pause end": "Let it go on.",
+    "audit": "The log of every administrative write: verify, list, export.",
+    "audit verify": "Read the whole log, and name every row that is not as it was written.",
+    "audit list": "Who changed what, newest first.",
+    "audit export": "The whole log as JSON, one object per line.",
+    "openapi": "Print the OpenAPI document of the admin API.",
     "requests": "The book: exchanges, newest first, with their attempts.",
     "usage": "Requests and tokens, summed up by key, team, route, provider or day.",
     "mock": "Run the scripted mock provider alone.",
     "doctor": "Look at everything a house needs, and say the cure for what is missing.",
 }
 """One line a verb, told without loading the verb."""
+
+_ADMINISTRATION: Final = {
+    "teams": {"create": "create_team", "list": "list_teams"},
+    "users": {
+        "create": "create_user",
+        "list": "list_users",
+        "disable": "disable_user",
+        "enable": "enable_user",
+    },
+    "pause": {"start": "start_pause", "list": "list_pauses", "end": "end_pause"},
+    "audit": {"verify": "verify_audit", "list": "list_audit", "export": "export_audit"},
+}
+"""Verbs of a group, and what does them in the module of its name."""
 
 
 def build() -> App:
@@ -49,10 +93,30 @@ def build() -> App:
     for verb in ("serve", "check", "reload"):
         app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb, help=_ABOUT[verb])
     keys = App(name="keys", help=_ABOUT["keys"], result_action="return_value")
-    for verb, function in (("create", "create_key"), ("list", "list_keys"), ("revoke", "revoke_key")):
+    for verb in ("create", "list", "show", "edit", "rotate", "disable", "enable", "revoke"):
+        function = "list_keys" if verb == "list" else f"{verb}_key"
         keys.command(f"{_COMMANDS}.keys:{function}", name=verb, help=_ABOUT[f"keys {verb}"])
+    keys.command(f"{_COMMANDS}.import_keys:import_keys", name="import", help=_ABOUT["keys import"])
     app.command(keys)
-    for verb in ("deployments", "requests", "usage", "mock", "doctor"):
+    secrets = App(name="secrets", help=_ABOUT["secrets"], result_action="return_value")
+    for verb, function in (
+        ("set", "set_secret"),
+        ("list", "list_secrets"),
+        ("show", "show_secret"),
+        ("delete", "delete_secret"),
+        ("rotate-master", "rotate_master"),
+    ):
+        secrets.command(f"{_COMMANDS}.secrets:{function}", name=verb, help=_ABOUT[f"secrets {verb}"])
+    app.command(secrets)
+    store = App(name="store", help=_ABOUT["store"], result_action="return_value")
+    store.command(f"{_COMMANDS}.store:migrate", name="migrate", help=_ABOUT["store migrate"])
+    app.command(store)
+    for module, verbs in _ADMINISTRATION.items():
+        group = App(name=module, help=_ABOUT[module], result_action="return_value")
+        for verb, function in verbs.items():
+            group.command(f"{_COMMANDS}.{module}:{function}", name=verb, help=_ABOUT[f"{module} {verb}"])
+        app.command(group)
+    for verb in ("deployments", "requests", "usage", "openapi", "mock", "doctor"):
         app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb, help=_ABOUT[verb])
     return app
 

@@ -16,9 +16,11 @@ from .exit_status import CommandFailed, ExitStatus
 
 VARIABLES: Final = {
     "TOLLHOUSE_CONFIG": "The configuration file, where --config is not given.",
-    "TOLLHOUSE_MASTER_KEY": "The house's master key; without it, one is kept in a file beside the configuration.",
-    "TOLLHOUSE_ADMIN_KEY": "What opens the admin API, as `Authorization: Bearer`; without it, the admin API is closed.",
-    "TOLLHOUSE_STORE": "The store, instead of the configuration's `store`.",
+    "TOLLHOUSE_MASTER_KEY": "The house's master key, or several as NAME:KEY,NAME:KEY, the current first; without it, "
+    "one is kept in a file beside the configuration.",
+    "TOLLHOUSE_ADMIN_KEY": "Whoever sends it to the admin API, as `Authorization: Bearer`, is an owner: the first one.",
+    "TOLLHOUSE_STORE": "The store, instead of the configuration's `store`; the place for a URL with a password in it.",
+    "TOLLHOUSE_SHARED": "Where limits are counted, instead of the configuration's `shared`; likewise.",
 }
 """Every environment variable this program reads by its own name, besides those that `env:NAME` references name."""
 _DEFAULT_CONFIG: Final = "tollhouse.yaml"
@@ -48,5 +50,6 @@ def find_settings(config: Path | None, environ: Mapping[str, str] | None = None)
             master_key=Secret(given) if (given := variables.get("TOLLHOUSE_MASTER_KEY")) else None,
             admin_key=Secret(given) if (given := variables.get("TOLLHOUSE_ADMIN_KEY")) else None,
             store=variables.get("TOLLHOUSE_STORE") or None,
+            shared=variables.get("TOLLHOUSE_SHARED") or None,
         ),
     )

@@ -41,6 +41,14 @@ class BaseUrl(msgspec.Struct, frozen=True):
     path: str
 
 
+def without_password(url: str) -> str:
+    """A URL as it may be shown, hashed and handed on."""
+    scheme, sign, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    return f"{scheme}{sign}{user.partition(':')[0]}{at}{host}{slash}{path}"
+
+
 def parse_listen(text: str) -> Listen:
     """`HOST:PORT`, an IPv6 host in brackets. Raises: ValueError with a sentence for the person who wrote it."""
     host, port = _split(text, "Write HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080.")

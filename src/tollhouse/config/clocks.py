@@ -8,9 +8,9 @@ from typing import Final
 from tollhouse.core import routing
 from tollhouse.core.problem import ConfigProblem, Severity
 
-from . import tree
+from . import conduct, tree
 
-_DEFAULTS: Final = tree.Timeouts()
+_DEFAULTS: Final = conduct.Timeouts()
 _WITHIN_THE_TOTAL: Final = ("connect_s", "tls_s", "first_header_s", "first_token_s", "idle_s")
 
 

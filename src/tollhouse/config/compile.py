@@ -15,26 +15,31 @@ import msgspec
 
 from tollhouse.core import routing
 from tollhouse.core.identity import VirtualKey
+from tollhouse.core.limits import Scope
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem, Severity
 from tollhouse.ports.provider import Provider
 from tollhouse.ports.transport import Egress, Origin
 
-from . import tree
+from . import conduct, tree
 from .address import BaseUrl, is_private_looking, parse_base_url, parse_listen, parse_proxy
+from .allowances import allowance_of, budget_of, limits_of
 from .clocks import clock_problems, longest_timeouts
 from .deployments import Accounts
 from .fallbacks import FallbackCompiler
 from .findings import MOST_PROBLEMS, bounded, nearest, path_of
 from .globs import Names
 from .health import health_problems
-from .snapshot import Snapshot, Upstream, hash_of, index_stars
+from .identity import identity_problems, rooted_identity
+from .keys import virtual_key
+from .snapshot import Snapshot, Team, Upstream, hash_of, index_stars
 
 _HOSTED_KIND: Final = "mock"
 """Its upstream is started by the house itself, which learns its address only then."""
 _NOT_STARTED: Final = BaseUrl(Origin("http", "127.0.0.1", 0), "")
 _PASSTHROUGH: Final = "passthrough/"
 """Begins what a key's globs must cover to reach a provider's own paths; no route may look like it."""
-_SQLITE: Final = "sqlite:///"
+SQLITE: Final = "sqlite:///"
+_MEMORY: Final = "memory"
 _NO_URLS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -54,6 +59,8 @@ def compile(  # noqa: A001 - it is the word of the house
     """
     compiler = _Compiler(config, plugins, base_urls, folder)
     compiler.check_store()
+    compiler.check_shared()
+    compiler.problems += identity_problems(config.identity)
     providers = dict(compiler.upstreams())
     routes = compiler.routes()
     keys = tuple(compiler.keys())
@@ -71,10 +78,15 @@ def compile(  # noqa: A001 - it is the word of the house
         warnings=problems,
         listen=parse_listen(config.server.listen),
         server=config.server,
-        store=_SQLITE + compiler.rooted(config.store.removeprefix(_SQLITE)),
+        store=compiler.store(),
+        shared=config.shared,
+        teams=MappingProxyType(dict(compiler.teams())),
+        tags=MappingProxyType(dict(compiler.tags())),
+        end_users=allowance_of(config.end_users),
         journal=msgspec.structs.replace(config.journal, folder=compiler.rooted(config.journal.folder)),
         observability=config.observability,
         fetch=config.fetch,
+        identity=rooted_identity(config.identity, compiler.rooted),
     )
 
 
@@ -108,8 +120,50 @@ class _Compiler:
     def check_store(self) -> None:
         """Once more, because the environment may have named another store than the file."""
         if re.search(tree.STORE_URL, self._config.store) is None:
-            hint = "Write sqlite:///PATH in `store`, and in TOLLHOUSE_STORE if that is set."
-            self._error("store", "This version keeps its store in an SQLite file only.", hint)
+            hint = "Write sqlite:///PATH or postgresql://USER@HOST/NAME here and in TOLLHOUSE_STORE if that is set."
+            self._error("store", "The store is neither an SQLite file nor a PostgreSQL database.", hint)
+
+    def check_shared(self) -> None:
+        """Once more, like the store; and whether what is counted by each for itself is counted at all."""
+        config = self._config
+        if re.search(tree.SHARED_URL, config.shared) is None:
+            hint = "Write memory or redis://HOST:PORT/DATABASE here and in TOLLHOUSE_SHARED if that is set."
+            self._error("shared", "Limits can be counted in memory or in Redis only.", hint)
+        if config.server.workers == 1 or config.shared != _MEMORY:
+            return
+        if not config.accept_unshared_limits:
+            self._error(
+                "server.workers",
+                "Several workers that each count for themselves let every limit through that many times.",
+                "Write `shared: redis://…`, or `accept_unshared_limits: true` to have it so.",
+            )
+        else:
+            self._warn(
+                "accept_unshared_limits",
+                "Every limit holds once for each worker; hard budgets let nobody in.",
+            )
+
+    def store(self) -> str:
+        """The store's URL, with the folder before a relative path."""
+        url = self._config.store
+        return SQLITE + self.rooted(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else url
+
+    def teams(self) -> Iterator[tuple[str, Team]]:
+        """Every team."""
+        for name, written in self._config.teams.items():
+            scope = Scope(
+                id=f"team:{name}",
+                name=name,
+                limits=limits_of(written.limits),
+                budget=budget_of(written.budget),
+            )
+            yield name, Team(scope=scope, routes=written.routes)
+
+    def tags(self) -> Iterator[tuple[str, Scope]]:
+        """What is counted by tag."""
+        for name, written in self._config.tags.items():
+            allowance = allowance_of(written)
+            yield name, msgspec.structs.replace(allowance, id=f"tag:{name}", name=name)
 
     def upstreams(self) -> Iterator[tuple[str, Upstream]]:
         """Every provider that can be called, once for each of its credentials."""
@@ -220,6 +274,8 @@ class _Compiler:
         self._check_deployments(path, name, written.deployments, accounts)
         self.problems += clock_problems(path, written, self._config.server)
         heartbeat_after_s = written.heartbeat_after_s
+        limits, budget = limits_of(written.limits), budget_of(written.budget)
+        scope = Scope(id=f"route:{name}", name=name, limits=limits, budget=budget)
         return routing.Route(
             name=name,
             deployments=tuple([each for several in accounts for each in several]),
@@ -234,9 +290,10 @@ class _Compiler:
             if heartbeat_after_s is None
             else heartbeat_after_s,
             mirror=self._mirror(path, name, written.mirror) if written.mirror is not None else None,
+            scope=scope if scope.is_bounded else None,
         )
 
-    def _mirror(self, path: str, name: str, written: tree.Mirror) -> routing.Mirror:
+    def _mirror(self, path: str, name: str, written: conduct.Mirror) -> routing.Mirror:
         path, target = f"{path}.mirror.route", self._config.routes.get(written.route)
         if written.route.endswith("*"):
             message = "What the star stands for is not known here."
@@ -311,14 +368,7 @@ class _Compiler:
             for glob_position, glob in enumerate(written.routes):
                 if not names.has_match(glob):
                     self._warn(f"{path}.routes[{glob_position}]", f"{glob!r} matches no route.")
-            yield VirtualKey(
-                id=f"cfg-{written.name}",
-                name=written.name,
-                digest=digest,
-                scheme="sha256",
-                team=written.team,
-                routes=written.routes,
-            )
+            yield virtual_key(written, id=f"cfg-{written.name}")
 
 
 def _settings(written: tree.Provider, provider: Provider) -> dict[str, str]:

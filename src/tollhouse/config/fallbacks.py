@@ -10,7 +10,7 @@ import msgspec
 
 from tollhouse.core.routing import Cause, Fallback, Route
 
-from . import tree
+from . import conduct, tree
 from .chains import Chains, cycles, disputed, in_one_order, reasons
 from .findings import MOST_PROBLEMS, Parts, path_of
 from .snapshot import find_route, index_stars
@@ -157,7 +157,7 @@ class FallbackCompiler:
         return msgspec.structs.replace(route, fallbacks=tuple(fallbacks))
 
 
-def _places(name: str, fallbacks: tuple[str, ...] | tree.Fallbacks) -> Iterator[_Place]:
+def _places(name: str, fallbacks: tuple[str, ...] | conduct.Fallbacks) -> Iterator[_Place]:
     """What a route's `fallbacks` say. A plain list is for the causes in which anybody else may do."""
     at: Parts = ("routes", name, "fallbacks")
     if isinstance(fallbacks, tuple):

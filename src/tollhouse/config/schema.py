@@ -26,6 +26,7 @@ server:
   heartbeat_after_s: 15
 store: sqlite:///tollhouse.db
 shared: memory
+accept_unshared_limits: false
 journal: {folder: tollhouse-journal, durability: process, max_bytes: 1073741824}
 providers:
   openai:
@@ -70,16 +71,36 @@ routes:
     on_disconnect: cancel
     queue: {length: 100, age_s: 10}
     mirror: {route: long, share: 0.01, max_concurrency: 4}
+    limits: {requests_per_minute: 6000, concurrency: 500}
+    budget: {usd: 5000, period: month, hard: false}
     unknown_parameters: pass
   long:
     deployments: [{provider: vertex, model: gemini-2.5-pro}]
   openai/*:
     deployments: [{provider: openai, model: "*"}]
+teams:
+  search:
+    limits: {requests_per_minute: 600, tokens_per_minute: 1000000, concurrency: 50}
+    budget: {usd: 500, period: month, timezone: Europe/Berlin, hard: true, on_low_budget: refuse, alerts_percent: [80, 100]}
+    routes: [gpt-4o]
+tags:
+  nightly: {limits: {output_tokens_per_minute: 200000}, budget: {usd: 20, period: day}}
+end_users:
+  limits: {requests_per_minute: 20, input_tokens_per_minute: 100000, max_body_bytes: 1048576}
+  budget: {usd: 1, period: rolling_30d}
 keys:
   - name: ci
     sha256: 5d0c3c1f2c7b8f0e6a1d4b9e8f7a6c5b4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a
     routes: ["gpt-*"]
     team: search
+    expires: 2027-12-31
+    networks: [10.0.0.0/8, "fd00::/8"]
+    hours: [Mon-Fri 08:00-18:00 Europe/Berlin]
+    doors: [chat, embeddings]
+    tags: [nightly]
+    max_output_tokens: 4000
+    metadata: {owner: alice@example.org}
+secrets: {refresh_s: 300}
 observability: {log: json, content: none, prometheus: true}
 fetch: {allow: [10.0.0.0/8], max_bytes: 20971520, timeout_s: 15}
 """
@@ -95,8 +116,9 @@ Written from the types in `src/tollhouse/config/tree.py`; do not edit this page.
 Everything stands in one file, `tollhouse.yaml`. It is YAML 1.2 (core schema): only `true` and `false` are booleans,
 so `no` and `on` are texts, and JSON is YAML too. A key that is not on this page is an error, as is a key written
 twice; `tollhouse check` tells all errors at once, each with its path and line. A file has at most 4 MiB. Secrets
-never stand in it, only references to them: `env:NAME` is an environment variable, `file:PATH` a file of one line.
-Relative paths begin at the folder of the file.
+never stand in it, only references to them: `env:NAME` is an environment variable, `file:PATH` a file of one line,
+`store:NAME` one of the house's own encrypted store; [the guide to secrets](../guides/secrets.md) has them all. Relative
+paths begin at the folder of the file.
 
 `tollhouse.schema.json` beside this page is the same as a JSON Schema, for editors.
 

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from tollhouse.core.identity import VirtualKey
+from tollhouse.core.limits import Scope
 from tollhouse.core.problem import ConfigProblem
 from tollhouse.core.routing import Breaker, Route
 from tollhouse.ports.provider import Provider
@@ -20,6 +21,7 @@ from tollhouse.ports.transport import Egress, Origin
 from . import tree
 from .address import Listen
 from .health import HealthCheck
+from .identity import Identity
 
 _HASH_LENGTH: Final = 12
 
@@ -49,6 +51,14 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """One for all accounts of a provider: no credential takes part in it."""
 
 
+class Team(msgspec.Struct, frozen=True, kw_only=True):
+    """A team that the configuration declares."""
+
+    scope: Scope
+    routes: tuple[str, ...] | None
+    """Globs over what its keys may use at most; None leaves it to the keys."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Made by `compile` only. The settings of the process stand beside what decides calls."""
 
@@ -67,10 +77,18 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     server: tree.Server
     store: str
     """The store's URL, with the file's folder before a relative path."""
+    shared: str
+    """`memory`, or the URL of where limits are counted."""
+    teams: Mapping[str, Team]
+    tags: Mapping[str, Scope]
+    end_users: Scope
+    """What each of the callers' own users may use; its id and name are filled in for each."""
     journal: tree.Journal
     """With the file's folder before a relative one."""
     observability: tree.Observability
     fetch: tree.Fetch
+    identity: Identity = Identity()
+    """With the file's folder before relative paths."""
 
     def find(self, model: str) -> tuple[Route, str | None] | None:
         """The route for what a caller named, and what its star matched (None where the name is exact).

@@ -16,17 +16,19 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from tollhouse.core import routing
-from tollhouse.core.routing import OnDisconnect, Replay, Strategy, UnknownParameters
+from tollhouse.core.routing import OnDisconnect, Strategy, UnknownParameters
 
 from .address import parse_listen
+from .allowances import Allowance, Budget, Limits, Tags, Teams
+from .conduct import Fallbacks, LongestTimeouts, Mirror, Queue, Retry, Timeouts
 from .findings import path_of
 from .health import HealthCheck
+from .identity import Identity
+from .keys import Key
 from .values import (
-    MOST_ATTEMPTS,
     Count,
     Dialects,
     Dollars,
-    Glob,
     ModelName,
     Name,
     Network,
@@ -35,23 +37,22 @@ from .values import (
     Reference,
     RouteName,
     RouteNames,
-    Seconds,
     Setting,
     Silence,
     Tokens,
     Url,
 )
 
-STORE_URL: Final = r"^sqlite:///(?!:memory:$)[^\x00-\x1f\x7f?#]+$"
-"""What `store` must look like: a file, because several processes open it."""
+STORE_URL: Final = r"^(?:sqlite:///(?!:memory:$)[^\x00-\x1f\x7f?#]+|postgresql://(?:[^\x00-\x20\x7f#/@:]+@)?[^\x00-\x20\x7f#@]+)$"
+"""What `store` must look like: a file, because several processes open it, or a database server's, without
+a password."""
+SHARED_URL: Final = r"^(?:memory|rediss?://(?:[^\x00-\x20\x7f#/@:]+@)?[^\x00-\x20\x7f#@]+)$"
+"""The same for `shared`."""
 
 MOST_DEPLOYMENTS: Final = 1000
 """Of one route, one for each credential."""
 
-_TIMEOUTS: Final = routing.Timeouts()
-_RETRY: Final = routing.RetryPolicy()
 _BREAKER: Final = routing.Breaker()
-_QUEUE: Final = routing.Queue()
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,11 +70,8 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1,
-            le=1,
-            description="Serving processes. Only 1 in this version.",
-            extra={
-                "hint": "More than one needs a shared store for limits, which this version does not have."
-            },
+            le=256,
+            description="Serving processes. More than one needs `shared: redis://…`, or `accept_unshared_limits`.",
         ),
     ] = 1
     drain_s: Annotated[
@@ -102,6 +100,16 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "not set.",
         ),
     ] = None
+    snapshot_max_age_hours: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=8760,
+            description="A gateway that starts while its store is away serves the keys it knew last, from a signed "
+            "file beside the journal, unless it has had no word from the store for more than so many hours before. 0 "
+            "never does so. Counts from the next start.",
+        ),
+    ] = 24.0
     heartbeat_after_s: Annotated[
         Silence,
         Meta(
@@ -185,7 +193,8 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Reference | Annotated[tuple[Reference, ...], Meta(min_length=1, max_length=100)] | None,
         Meta(
             description="A reference to the provider's key: `env:NAME` an environment variable, `file:PATH` a file, "
-            "relative to the folder of the configuration file. A list of several makes each deployment one for each "
+            "relative to the folder of the configuration file, `store:NAME` or `store:TEAM/NAME` a secret of the "
+            "encrypted store, or one of a secret manager. A list of several makes each deployment one for each "
             "of them, with limits and a breaker of its own. Required where the kind needs one."
         ),
     ] = None
@@ -303,8 +312,8 @@ class Deployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_output_tokens: Annotated[
         Tokens | None,
         Meta(
-            description="How long an answer may be, in tokens: sent where the wire API demands a limit and the caller "
-            "named none.",
+            description="How long an answer can be, in tokens: sent where the wire API demands a limit and the caller "
+            "named none, and what a budget reckons with then.",
         ),
     ] = None
     context_window_tokens: Annotated[
@@ -316,113 +325,8 @@ class Deployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     price: Annotated[
         Price | None,
-        Meta(description="What its tokens cost. Shown at `/v1/models`; no costs are reckoned yet."),
+        Meta(description="What its tokens cost, in place of what the built-in table of models says."),
     ] = None
-
-
-class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One budget of attempts for retries and other deployments together."""
-
-    max_attempts: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=MOST_ATTEMPTS,
-            description="Upstream calls that one request may cause, the first included.",
-        ),
-    ] = _RETRY.max_attempts
-    replay: Annotated[
-        Replay,
-        Meta(
-            description="Whether a call that was lost after it was sent is sent again: `until_headers` while no answer "
-            "had begun, or `never`."
-        ),
-    ] = _RETRY.replay
-    longest_wait_s: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=600,
-            description="How long a call waits because a provider asked for it by `retry-after`, in seconds. Where it "
-            "asks for more, the caller is told instead.",
-        ),
-    ] = _RETRY.longest_wait_s
-
-
-class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The six clocks of a call. Calls without a stream use the first three and the total."""
-
-    connect_s: Annotated[
-        Seconds, Meta(description="To open a connection, name look-up included, in seconds.")
-    ] = _TIMEOUTS.connect_s
-    tls_s: Annotated[Seconds, Meta(description="To agree on encryption, in seconds.")] = _TIMEOUTS.tls_s
-    first_header_s: Annotated[
-        Seconds, Meta(description="From sending to the status of the answer, in seconds.")
-    ] = _TIMEOUTS.first_header_s
-    first_token_s: Annotated[
-        Seconds, Meta(description="From the status to the first content of a stream, in seconds.")
-    ] = _TIMEOUTS.first_token_s
-    idle_s: Annotated[Seconds, Meta(description="Between two signs of progress in a stream, in seconds.")] = (
-        _TIMEOUTS.idle_s
-    )
-    total_s: Annotated[
-        Seconds, Meta(description="For the whole call, all attempts together, in seconds.")
-    ] = _TIMEOUTS.total_s
-
-
-class LongestTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far a caller may move the clocks by `x-tollhouse-timeout-s`. What is not written may only be shortened."""
-
-    connect_s: Annotated[Seconds | None, Meta(description="The longest `connect_s`, in seconds.")] = None
-    tls_s: Annotated[Seconds | None, Meta(description="The longest `tls_s`, in seconds.")] = None
-    first_header_s: Annotated[
-        Seconds | None, Meta(description="The longest `first_header_s`, in seconds.")
-    ] = None
-    first_token_s: Annotated[Seconds | None, Meta(description="The longest `first_token_s`, in seconds.")] = (
-        None
-    )
-    idle_s: Annotated[Seconds | None, Meta(description="The longest `idle_s`, in seconds.")] = None
-    total_s: Annotated[Seconds | None, Meta(description="The longest `total_s`, in seconds.")] = None
-
-
-class Fallbacks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Other routes that are asked, in this order, by what went wrong. A plain list stands for `outage` and
-    `rate_limit`. Their own fallbacks follow them; what leads back to where it began is refused."""
-
-    outage: Annotated[
-        RouteNames,
-        Meta(description="After lost connections, 5xx, clocks that ran out and answers that are none."),
-    ] = ()
-    rate_limit: Annotated[
-        RouteNames, Meta(description="After the provider's 429, or where `max_concurrency` is reached.")
-    ] = ()
-    context_overflow: Annotated[
-        RouteNames, Meta(description="Where the request is larger than the model's context.")
-    ] = ()
-    content_filter: Annotated[
-        RouteNames, Meta(description="Where the provider's filter refused the request.")
-    ] = ()
-
-
-class Queue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where calls wait when every deployment that could take them has as many as it may have."""
-
-    length: Annotated[int, Meta(ge=0, le=100_000, description="How many may wait for one deployment.")] = (
-        _QUEUE.length
-    )
-    age_s: Annotated[float, Meta(ge=0, le=600, description="How long one may wait, in seconds.")] = (
-        _QUEUE.age_s
-    )
-
-
-class Mirror(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A share of the calls is also made to another route. Nobody gets its answers; its rows in the book are marked."""
-
-    route: Annotated[RouteName, Meta(description="The route that gets the copies.")]
-    share: Annotated[float, Meta(gt=0, le=1, description="Which share of the calls is copied, 1 is all.")]
-    max_concurrency: Annotated[
-        int, Meta(ge=1, le=10_000, description="Copies in flight at once; more are not made.")
-    ] = 4
 
 
 class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -467,6 +371,8 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mirror: Annotated[
         Mirror | None, Meta(description="Another route that gets copies of a share of the calls.")
     ] = None
+    limits: Annotated[Limits, Meta(description="Of all calls to the route together.")] = Limits()
+    budget: Annotated[Budget | None, Meta(description="Of all calls to the route together.")] = None
     unknown_parameters: Annotated[
         UnknownParameters,
         Meta(
@@ -476,29 +382,6 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "every case, and named. `strict`: the call is refused before anything is spent."
         ),
     ] = UnknownParameters.PASS
-
-
-class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A virtual key declared by its hash. All others are made by `tollhouse keys create`."""
-
-    name: Annotated[Name, Meta(description="What the books call it; unique.")]
-    sha256: Annotated[
-        str,
-        Meta(
-            pattern="^[0-9a-fA-F]{64}$",
-            max_length=64,
-            description="SHA-256 of the key's text, 64 hex digits. The text itself never stands here.",
-            extra={
-                "expected": "a SHA-256 hash of 64 hex digits, never the key itself",
-                "hint": "printf %s KEY | sha256sum prints it. Quote it if it has digits only.",
-            },
-        ),
-    ]
-    routes: Annotated[
-        tuple[Glob, ...],
-        Meta(max_length=1000, description="Globs over route names it may use. Without any it may use none."),
-    ] = ()
-    team: Annotated[Name | None, Meta(description="A label in the books.")] = None
 
 
 class Observability(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -515,6 +398,20 @@ class Observability(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     prometheus: Annotated[bool, Meta(description="Whether `/metrics` is served.")] = True
 
 
+class Secrets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How references to secrets are followed."""
+
+    refresh_s: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="How often files and remote sources are looked at for new values, in seconds; `tollhouse "
+            "secrets set` and a reload do so at once. Where a source is down, the value before stays in use.",
+        ),
+    ] = 300.0
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The configuration of Tollhouse."""
 
@@ -525,18 +422,36 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             pattern=STORE_URL,
             max_length=4096,
-            description="The database of keys and books: `sqlite:///PATH`, four slashes for an absolute path. A "
-            "relative one is relative to the folder of the configuration file.",
+            description="The database of keys and books: `sqlite:///PATH`, four slashes for an absolute path, relative "
+            "to the folder of the configuration file otherwise; or `postgresql://USER@HOST:PORT/NAME`. A password does "
+            "not belong into this file: write the whole URL into the environment variable TOLLHOUSE_STORE.",
             extra={
-                "expected": "the URL of an SQLite file",
-                "hint": "Write sqlite:///tollhouse.db, or sqlite:////var/lib/tollhouse.db for an absolute path.",
+                "expected": "the URL of an SQLite file or of a PostgreSQL database",
+                "hint": "Write sqlite:///tollhouse.db, or postgresql://USER@HOST/NAME; a URL with a password "
+                "goes into the environment variable TOLLHOUSE_STORE.",
             },
         ),
     ] = "sqlite:///tollhouse.db"
     shared: Annotated[
-        Literal["memory"],
-        Meta(description="Where state that processes share is kept. Only `memory` in this version."),
+        str,
+        Meta(
+            pattern=SHARED_URL,
+            max_length=4096,
+            description="Where limits and budgets are counted: `memory`, which is right for one worker of one gateway, "
+            "or `redis://HOST:PORT/DATABASE` for any number of both. A password belongs into TOLLHOUSE_SHARED.",
+            extra={
+                "expected": "memory, or the URL of a Redis or Valkey server",
+                "hint": "Write redis://host:6379/0; a URL with a password in it goes into TOLLHOUSE_SHARED.",
+            },
+        ),
     ] = "memory"
+    accept_unshared_limits: Annotated[
+        bool,
+        Meta(
+            description="Lets several workers run with `shared: memory` all the same: each then counts by itself, so "
+            "that every limit holds that many times over. Hard budgets are refused in any case."
+        ),
+    ] = False
     journal: Annotated[Journal, Meta(description="The rough copy of the books.")] = Journal()
     providers: Annotated[
         Mapping[Name, Provider], Meta(max_length=1000, description="Who serves models, by name.")
@@ -549,9 +464,19 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "longest wins.",
         ),
     ] = {}
+    teams: Teams = {}
+    tags: Tags = {}
+    end_users: Annotated[
+        Allowance,
+        Meta(description="What each of the callers' own users may use, where a call names one."),
+    ] = Allowance()
     keys: Annotated[
         tuple[Key, ...], Meta(max_length=100_000, description="Virtual keys declared by their hash.")
     ] = ()
+    secrets: Annotated[Secrets, Meta(description="How references to secrets are followed.")] = Secrets()
+    identity: Annotated[
+        Identity, Meta(description="Who is let in besides those with keys of the house.")
+    ] = Identity()
     observability: Annotated[Observability, Meta(description="Logs and metrics.")] = Observability()
     fetch: Annotated[Fetch, Meta(description="Getting what requests name by URL.")] = Fetch()
 

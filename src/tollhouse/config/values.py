@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -61,14 +62,39 @@ Path = Annotated[
     ),
 ]
 Seconds = Annotated[float, Meta(gt=0, le=_LONGEST_S)]
+_STORED: Final = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
+_REFERENCES: Final = "|".join(
+    (
+        r"env:[A-Za-z_][A-Za-z0-9_]*",
+        r"file:[^\x00-\x1f\x7f]+",
+        rf"store:(?:{_STORED}/)?{_STORED}",
+        r"vault:[A-Za-z0-9_.@=+-]+(?:/[A-Za-z0-9_.@=+-]+)+#[A-Za-z0-9_.@-]+",
+        r"aws-secrets-manager:[A-Za-z0-9/_+=.@:-]+(?:#[A-Za-z0-9_.@-]+)?",
+        r"gcp-secret-manager:projects/[a-z0-9:.-]+/secrets/[A-Za-z0-9_-]+(?:/versions/[A-Za-z0-9_-]+)?",
+        r"azure-key-vault:[A-Za-z0-9.-]+/[A-Za-z0-9-]+(?:/[0-9a-f]{32})?",
+    )
+)
+
+
+def check_reference(text: str) -> None:
+    """Raises: ValueError for what is no reference."""
+    if re.fullmatch(_REFERENCES, text) is None:
+        raise ValueError("Expected a reference to a secret, never the secret itself.")
+
+
 Reference = Annotated[
     str,
     Meta(
-        pattern=r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00-\x1f\x7f]+)$",
         max_length=4096,
+        # For editors only. Not msgspec's own `pattern`: where a list of such texts is allowed as well, 0.22 frees it
+        # twice, which ends the process.
+        extra_json_schema={"pattern": f"^(?:{_REFERENCES})$"},
         extra={
+            "check": check_reference,
             "expected": "a reference to a secret, never the secret itself",
-            "hint": "Write env:NAME for an environment variable or file:PATH for a file.",
+            "hint": "Write env:NAME for an environment variable, file:PATH for a file, store:NAME or store:TEAM/NAME "
+            "for one of `tollhouse secrets`; or vault:PATH#FIELD, aws-secrets-manager:NAME, "
+            "gcp-secret-manager:projects/P/secrets/S, azure-key-vault:VAULT/SECRET.",
         },
     ),
 ]
@@ -83,6 +109,7 @@ Network = Annotated[
 ]
 Silence = Annotated[float, Meta(ge=0, le=3600)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Amount = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
 Tokens = Annotated[int, Meta(ge=1, le=100_000_000)]
 Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 Dialects = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]

@@ -10,6 +10,8 @@ import re
 from enum import StrEnum
 from typing import Final, assert_never
 
+from .limits import Counter, Left
+
 
 class ErrorKind(StrEnum):
     """The stable codes of the public contract. A code, once published, never changes its meaning."""
@@ -22,6 +24,9 @@ class ErrorKind(StrEnum):
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     CONTENT_BLOCKED = "content_blocked"
+    MODEL_PRICE_UNKNOWN = "model_price_unknown"
+    RATE_LIMITED = "rate_limited"
+    BUDGET_EXCEEDED = "budget_exceeded"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     IDEMPOTENCY_ANSWER_GONE = "idempotency_answer_gone"
     UPSTREAM_RATE_LIMITED = "upstream_rate_limited"
@@ -34,6 +39,7 @@ class ErrorKind(StrEnum):
     TIMEOUT_IDLE = "timeout_idle"
     TIMEOUT_TOTAL = "timeout_total"
     AUTH_UNAVAILABLE = "auth_unavailable"
+    LIMITS_UNAVAILABLE = "limits_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
@@ -60,6 +66,7 @@ def status_of(kind: ErrorKind) -> int:  # noqa: C901, PLR0911 - one line a group
             | ErrorKind.UNSUPPORTED_PARAMETER
             | ErrorKind.CONTEXT_LENGTH_EXCEEDED
             | ErrorKind.CONTENT_BLOCKED
+            | ErrorKind.MODEL_PRICE_UNKNOWN
         ):
             return 400
         case ErrorKind.UNAUTHENTICATED | ErrorKind.KEY_EXPIRED:
@@ -72,13 +79,13 @@ def status_of(kind: ErrorKind) -> int:  # noqa: C901, PLR0911 - one line a group
             return 409
         case ErrorKind.IDEMPOTENCY_MISMATCH:
             return 422
-        case ErrorKind.UPSTREAM_RATE_LIMITED:
+        case ErrorKind.UPSTREAM_RATE_LIMITED | ErrorKind.RATE_LIMITED | ErrorKind.BUDGET_EXCEEDED:
             return 429
         case ErrorKind.INTERNAL:
             return 500
         case ErrorKind.UPSTREAM_UNAVAILABLE | ErrorKind.UPSTREAM_INVALID_RESPONSE:
             return 502
-        case ErrorKind.AUTH_UNAVAILABLE | ErrorKind.OVERLOADED:
+        case ErrorKind.AUTH_UNAVAILABLE | ErrorKind.LIMITS_UNAVAILABLE | ErrorKind.OVERLOADED:
             return 503
         case (
             ErrorKind.TIMEOUT_CONNECT
@@ -113,7 +120,8 @@ class GatewayError(Exception):
     """A call that ends in an error.
 
     `message` says what happened, `hint` what to do about it, `param` which field of the request it is about (or None).
-    `status` is the HTTP status: that of the kind, unless it is given, or an upstream 4xx keeps its own.
+    `status` is the HTTP status: that of the kind, unless it is given, or an upstream 4xx keeps its own. `short_of` is
+    the limit that has too little left.
     """
 
     def __init__(
@@ -127,6 +135,7 @@ class GatewayError(Exception):
         retry_after_s: float | None = None,
         upstream: UpstreamFault | None = None,
         status: int | None = None,
+        short_of: tuple[Counter, Left] | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -136,6 +145,7 @@ class GatewayError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.upstream = upstream
+        self.short_of = short_of
         self._status = status
 
     @property
@@ -154,7 +164,7 @@ class GatewayError(Exception):
     @property
     def is_retried_in_vain(self) -> bool:
         """True where the same request would fail the same way, so that SDKs are told not to try again."""
-        if self.kind is ErrorKind.IDEMPOTENCY_ANSWER_GONE:
+        if self.kind in (ErrorKind.IDEMPOTENCY_ANSWER_GONE, ErrorKind.BUDGET_EXCEEDED):
             return True
         return self.status < 500 and self.status not in (408, 409, 429)
 

@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     CLIENT_GONE = "client_gone"
     CUT = "cut"
-    """The process ended before the exchange did: seen only in rows recovered from the journal."""
+    """Ended before it was done: because the process did, or because its key had been stopped meanwhile."""
     OPEN = "open"
     """Begun and not yet settled."""
     INTERNAL = "internal"
@@ -99,6 +99,15 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """The id of the exchange this one is a copy of, made to another route for the operator: nobody got its answer."""
     replays: str | None = None
     """The id of the exchange whose recorded answer the caller got, because both came with one idempotency key."""
+    end_user: str | None = None
+    """Whom the caller named as its own user, at most 200 characters."""
+    tags: tuple[str, ...] = ()
+    """The key's and the caller's."""
+    purses: tuple[str, ...] = ()
+    """The budget counters it is charged to."""
+    charged_nanousd: int | None = None
+    """What each of them is charged: while the exchange is open, the most it can cost; in the end its cost, or where
+    that is not known what had been reserved. None where no budget is concerned."""
 
 
 class AttemptIntent(msgspec.Struct, frozen=True, kw_only=True, tag="intent"):

@@ -6,12 +6,16 @@ call ends between two rooms.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+from .errors import GatewayError
 from .exchange import AttemptRecord, Caller, ExchangeRecord, Outcome
 from .identity import Principal
+from .limits import Lease
 from .operation import Operation
 from .routing import Candidate
 from .stream_kind import EVENTS
-from .usage import Usage
+from .usage import Usage, UsageSource
 
 _LONGEST_TEXT = 200
 _LONGEST_MESSAGE = 500
@@ -68,10 +72,15 @@ class Passage:
         "accepted",
         "accepted_at",
         "attempts",
+        "bound_nanousd",
         "config",
+        "cost_nanousd",
+        "cover",
         "dialect",
         "door",
         "dropped",
+        "end_user",
+        "ended_by",
         "error",
         "error_message",
         "finish_reason",
@@ -79,18 +88,22 @@ class Passage:
         "id",
         "is_handed_on",
         "is_stream",
+        "lease",
         "mirrors",
         "model",
         "operation",
         "outcome",
         "peer",
         "principal",
+        "purses",
         "replays",
         "request_bytes",
+        "reserved_nanousd",
         "response_bytes",
         "route",
         "status",
         "stream_kind",
+        "tags",
         "upstream_s",
         "usage",
     )
@@ -134,8 +147,25 @@ class Passage:
         self.status: int | None = None
         self.error: str | None = None
         self.error_message: str | None = None
+        self.ended_by: GatewayError | None = None
+        """Why the house ends it before it is done, where its key is the reason."""
         self.dropped: tuple[str, ...] = ()
         self.usage: Usage | None = None
+        self.end_user: str | None = None
+        self.tags: tuple[str, ...] = ()
+        self.lease: Lease | None = None
+        """What has been set aside for it."""
+        self.purses: tuple[str, ...] = ()
+        """The budget counters it is charged to."""
+        self.bound_nanousd = 0
+        """The most that one attempt of it can cost, where a budget pays for it."""
+        self.reserved_nanousd = 0
+        """What has been set aside in each of its purses."""
+        self.cover: Callable[[int], Awaitable[None]] | None = None
+        """To be awaited before every attempt, where a budget pays for it, with how many tokens the house has added to
+        what the caller said: see stages.admit."""
+        self.cost_nanousd: int | None = None
+        """What it cost; None where that is not known."""
         self.finish_reason: str | None = None
         self.first_byte: float | None = None
         self.upstream_s = 0.0
@@ -147,6 +177,28 @@ class Passage:
         attempt = Attempt(len(self.attempts) + 1, candidate, at, now)
         self.attempts.append(attempt)
         return attempt
+
+    @property
+    def charged_nanousd(self) -> int | None:
+        """What each purse is charged: what has been reserved while it goes on, and in the end its cost, with the bound
+        for every attempt of which nobody knows what it cost."""
+        if not self.purses:
+            return None
+        if self.outcome is Outcome.OPEN:
+            return self.reserved_nanousd
+        lost = sum([attempt.is_estimated for attempt in self.attempts]) * self.bound_nanousd
+        if not self.attempts or self.attempts[-1].is_estimated or not self.is_answered:
+            return lost
+        cost = self.cost_nanousd
+        if self.usage is not None and self.usage.source is UsageSource.REPORTED and cost is not None:
+            return lost + cost
+        return lost + max(cost or 0, self.bound_nanousd)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the last attempt was answered by what has to be paid for."""
+        status = self.attempts[-1].status if self.attempts else None
+        return status is not None and 200 <= status < 300
 
     @property
     def has_reached_an_upstream(self) -> bool:
@@ -191,4 +243,9 @@ class Passage:
             config=self.config,
             mirrors=self.mirrors,
             replays=self.replays,
+            cost_nanousd=self.cost_nanousd,
+            end_user=self.end_user,
+            tags=self.tags,
+            purses=self.purses,
+            charged_nanousd=self.charged_nanousd,
         )

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
+from .limits import Scope
+
 
 class Strategy(StrEnum):
     """How the candidates of a route are put in order for one call."""
@@ -126,13 +128,34 @@ class UnknownParameters(StrEnum):
     """The call is refused before anything is spent."""
 
 
-class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What a million tokens cost, in nano-USD. None is not known, which is never nothing."""
+class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a million tokens cost, in nano-USD. None is not known, which is never nothing; of the kinds of tokens below
+    the first two it means that they cost what others of their direction do."""
 
     input_per_million_nanousd: int | None = None
     output_per_million_nanousd: int | None = None
     cache_read_per_million_nanousd: int | None = None
     cache_write_per_million_nanousd: int | None = None
+    """For what is kept some minutes."""
+    cache_write_1h_per_million_nanousd: int | None = None
+    audio_input_per_million_nanousd: int | None = None
+    audio_output_per_million_nanousd: int | None = None
+    tiers: tuple[Tier, ...] = ()
+    """What calls with a long input cost instead, the longest last."""
+
+    def at(self, input_tokens: int) -> Price:
+        """The price of a call with so many tokens of input."""
+        for tier in reversed(self.tiers):
+            if input_tokens > tier.above_input_tokens:
+                return tier.price
+        return self
+
+
+class Tier(msgspec.Struct, frozen=True, kw_only=True):
+    """What all tokens of a call cost, the first ones too, once its input is longer than this."""
+
+    above_input_tokens: int
+    price: Price
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +208,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_after_s: float = 15.0
     """Silence after which a waiting stream is told that it is alive; 0 turns it off."""
     mirror: Mirror | None = None
+    scope: Scope | None = None
+    """What all calls to it together may use; None where that is not bounded."""
 
     @property
     def is_wildcard(self) -> bool:

@@ -6,6 +6,7 @@ value leaves only by the name `reveal`, so that a search for that word finds eve
 
 from __future__ import annotations
 
+import hmac
 from typing import Never
 
 
@@ -20,6 +21,12 @@ class Secret:
     def reveal(self) -> str:
         """The value, for the one place that needs it."""
         return self._value
+
+    def matches(self, other: Secret) -> bool:
+        """Whether both hold the same text, without telling by timing how much of it is the same."""
+        return hmac.compare_digest(
+            self._value.encode("utf-8", "surrogatepass"), other._value.encode("utf-8", "surrogatepass")
+        )
 
     def __str__(self) -> str:
         return "***"

@@ -2,5 +2,6 @@
 
 from .house import Door, House
 from .page import refuse, serve
+from .presence import Presence
 
-__all__ = ["Door", "House", "refuse", "serve"]
+__all__ = ["Door", "House", "Presence", "refuse", "serve"]

@@ -30,6 +30,7 @@ async def concluded(
 ) -> None:
     """The work, its end told to the caller and the book, however it ends. `is_alone` is work that was handed on, whose
     end is its own. Raises only CancelledError."""
+    house.presence.enter(passage)
     try:
         await work
         if passage.outcome is Outcome.OPEN and (is_alone or not passage.is_handed_on):
@@ -48,15 +49,16 @@ async def concluded(
         fail(_internal(), reply, passage, dialect, house)
     finally:
         if is_alone or not passage.is_handed_on:
-            house.accountant.settle(passage)
+            house.presence.leave(passage)
+            house.accountant.settle(passage, house.admission.prices.of)
 
 
 def _cut(reply: Reply, passage: Passage, dialect: Dialect, house: House) -> None:
-    """Ended from outside: by the caller who has left, or by the house that closes and says so."""
+    """Ended from outside: by the caller who has left, or by the house, which says why."""
     if reply.is_gone:
         passage.outcome = Outcome.CLIENT_GONE
         return
-    fail(_closing(), reply, passage, dialect, house)
+    fail(passage.ended_by or _closing(), reply, passage, dialect, house)
     passage.outcome = Outcome.CUT
 
 

@@ -8,10 +8,12 @@ import msgspec
 
 from tollhouse.config.snapshot import Snapshot
 from tollhouse.core.operation import Operation
+from tollhouse.core.pauses import Pauses
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.gate import Gate
 from tollhouse.stages.account import Accountant
-from tollhouse.stages.authenticate import Keyring
+from tollhouse.stages.admit import Admission
+from tollhouse.stages.authenticate import Keyring, TrustedIssuers
 from tollhouse.stages.detach import Detached
 from tollhouse.stages.dispatch import Dispatcher
 from tollhouse.stages.list_models import ModelBook
@@ -19,6 +21,8 @@ from tollhouse.stages.mirrors import Mirrors
 from tollhouse.stages.replay import ReplayBook
 from tollhouse.stages.route import Router
 from tollhouse.stages.translate import Workbench
+
+from .presence import Presence
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +53,9 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     workbench: Workbench
     models: ModelBook
     keyring: Keyring
+    issuers: TrustedIssuers | None = None
+    """Whose tokens are taken as well as keys; None where nobody's are."""
+    admission: Admission
     dispatcher: Dispatcher
     accountant: Accountant
     clock: Clock
@@ -56,5 +63,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     replays: ReplayBook
     detached: Detached
     mirrors: Mirrors
+    presence: Presence = msgspec.field(default_factory=Presence)
+    pauses: Pauses = msgspec.field(default_factory=Pauses)
     report: Callable[[str, BaseException], None]
     """Told of defects of the house, with the request id: they are ours to mend, never the caller's to read."""

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from tollhouse.config.snapshot import Upstream
 from tollhouse.core.identity import Principal
 from tollhouse.core.passage import Passage
@@ -17,7 +19,7 @@ from tollhouse.ports.opened import Whole
 from tollhouse.ports.reply import CallerGone, HeaderList, Reply
 from tollhouse.ports.request import Request
 from tollhouse.ports.translation import Scene
-from tollhouse.stages.admit import admit
+from tollhouse.stages.admit import admit, end_user_of, tags_of
 from tollhouse.stages.conversation import (
     DIALECT as RESPONSES,
 )
@@ -58,11 +60,15 @@ async def call_model(
     reply: Reply,
     passage: Passage,
 ) -> None:
+    house.admission.check_declared(principal, request.headers)
     body = await request.body()
     passage.request_bytes = len(body)
     call = await aside(body, dialect.read, _ask(door, request, body))
     passage.model = call.model
     passage.is_stream = call.is_stream
+
+    passage.tags = tags_of(principal.tags, request.headers)
+    passage.end_user = end_user_of(dialect.name, call, request.headers)
 
     admit(principal, call.model)
     plan = planned(house, principal, dialect, call, headers=request.headers, accepted=passage.accepted)
@@ -137,6 +143,8 @@ async def _once(
             tape.outcome = passage.outcome
             if not passage.has_reached_an_upstream:
                 house.replays.forget(tenant, key, tape)
+            elif passage.ended_by is not None:
+                tape.pass_on()  # that one key was revoked is no answer for its team
 
     run = house.detached.run(tape.record(work()), tape, outlives=True, meanwhile=tape.play(reply))
     await _hand_on(house, reply, passage, run)
@@ -154,19 +162,29 @@ async def _exchange(
     is_wanted: Callable[[], bool],
 ) -> None:
     """From the plan to the last byte. Once `is_wanted` says no, nothing more is begun."""
-    translator = partial(_translator, house, door, principal, dialect, plan.route, passage)
     conversation: Conversation | None = None
-    if dialect.name != RESPONSES:
-        cross = translator(call).cross
-    else:
+    if dialect.name == RESPONSES:
         conversation = _conversation(house, principal, dialect, call, plan)
         plan = conversation.plan
+    if passage.mirrors is None:  # a copy is made for the operator, and nobody else pays for it
+        whole = call if conversation is None else conversation.call  # with the history that will be sent
+        reread = partial(_reread, door, dialect, call)
+        admitted = await house.admission.reserve(principal, dialect, whole, plan, passage, reread)
+        if conversation is not None:
+            conversation = replace(conversation, call=admitted)
+        if whole is call:
+            call = admitted
+    translator = partial(_translator, house, door, principal, dialect, plan.route, passage)
+    if conversation is None:
+        cross = translator(call).cross
+    else:
         cross = partial(_cross, conversation, translator, translator(conversation.call))
     if plan.route.mirror is not None:
         mirror(house, door, principal, dialect, call, plan.route, passage, conversation, _exchange)
     if not call.is_stream:
         answer = await house.dispatcher.call(plan, call, passage, cross, is_wanted)
         assert isinstance(answer, Whole)
+        house.admission.reckon(passage, answer.reading.usage)
         deliver_whole(answer, reply, _headers(house, conversation, passage), passage, house.clock)
         return
     passage.stream_kind = dialect.stream_kind(call)
@@ -246,6 +264,20 @@ async def _cross(
     call = conversation.call_for(candidate)
     mine = usual if call is conversation.call else translator(call)
     return conversation.watched(candidate, await mine.cross(candidate, upstream))
+
+
+def _reread(door: Door, dialect: Dialect, call: ClientCall, body: bytes) -> ClientCall:
+    """The same call with another body."""
+    return dialect.read(
+        Ask(
+            operation=door.operation,
+            body=body,
+            path_model=door.model,
+            path_stream=door.is_stream,
+            query=call.query,
+            headers=call.headers,
+        )
+    )
 
 
 def _ask(door: Door, request: Request, body: bytes) -> Ask:

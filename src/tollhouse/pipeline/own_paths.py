@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote
 
+from msgspec.structs import replace
+
 from tollhouse.config.snapshot import Upstream
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import Outcome
@@ -17,7 +19,7 @@ from tollhouse.ports.opened import Whole
 from tollhouse.ports.reply import Reply
 from tollhouse.ports.request import Request
 from tollhouse.ports.transport import UpstreamRequest
-from tollhouse.stages.admit import admit, passthrough_scope
+from tollhouse.stages.admit import admit, passthrough_scope, tags_of
 from tollhouse.stages.conversation import (
     DIALECT as RESPONSES,
 )
@@ -73,6 +75,9 @@ async def pass_own_path(
             blame=Blame.CLIENT,
             hint="The path is /passthrough/{provider}/{the provider's own path}.",
         )
+    if (refusal := house.pauses.refusal(provider=provider)) is not None:
+        raise refusal
+    house.admission.check_declared(principal, request.headers)
     body = await request.body()
     passage.request_bytes = len(body)
     candidate, route = passthrough_route(passthrough_scope(provider), provider)
@@ -86,6 +91,16 @@ async def pass_own_path(
     if meter is not None:
         passage.model = meter.call.model
         passage.is_stream = meter.call.is_stream
+        candidate = replace(candidate, model=meter.call.model)
+    passage.tags = tags_of(principal.tags, request.headers)
+    await house.admission.reserve_own_path(
+        principal,
+        route,
+        candidate,
+        passage,
+        call=meter.call if meter is not None else None,
+        dialect=meter.dialect if meter is not None else "",
+    )
     await _pass_on(house, candidate, route, upstream_request, reply, passage, meter=meter)
 
 
@@ -122,6 +137,7 @@ async def stored_response(
 ) -> None:
     """An earlier answer of this tenant's, by whoever keeps it."""
     assert door.response is not None
+    house.admission.check_declared(principal, request.headers)
     body = await request.body()
     passage.request_bytes = len(body)
     doing = Doing(operation=door.operation, response_id=unquote(door.response), query=request.query)
@@ -138,6 +154,8 @@ async def stored_response(
     candidate, route = _keeper_of(house, principal, doing, made)
     passage.route = made.route if made is not None else None
     upstream = house.snapshot.providers[candidate.deployment.provider]
+    passage.tags = principal.tags
+    await house.admission.reserve_own_path(principal, route, candidate, passage, call=None, dialect="")
     path, query = _below(upstream, candidate, f"/{door.response}{_BELOW.get(door.operation, '')}")
     query = "&".join([part for part in (query, *asked(request.query)) if part])
     upstream_request = pass_through(request.method, path, query, request.headers, body, upstream)

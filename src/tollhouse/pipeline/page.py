@@ -18,7 +18,7 @@ from tollhouse.core.passage import Passage
 from tollhouse.ports.dialect import Dialect
 from tollhouse.ports.reply import Reply
 from tollhouse.ports.request import Request
-from tollhouse.stages.authenticate import authenticate, presented_key
+from tollhouse.stages.authenticate import KeyRefused, authenticate, presented_key
 from tollhouse.stages.deliver import (
     answer_headers,
     deliver_ours,
@@ -44,12 +44,17 @@ async def _enter(
     house: House, door: Door, dialect: Dialect, request: Request, reply: Reply, passage: Passage
 ) -> None:
     principal = _identify(house, door, request, passage)
+    if (refusal := house.pauses.refusal(key_id=principal.key_id, team=principal.team)) is not None:
+        raise refusal
     match door.operation:
         case Operation.LIST_MODELS:
             ask = ModelsAsk(path=request.path, query=request.query, dialect=door.dialect)
             body = await list_models(house.models, principal, ask)
             headers = answer_headers(passage, house.clock)
             deliver_ours(body, reply, headers, passage, house.clock)
+        case Operation.SHOW_KEY:
+            headers = answer_headers(passage, house.clock)
+            deliver_ours(house.admission.standing(principal), reply, headers, passage, house.clock)
         case Operation.PASSTHROUGH:
             house.gate.check(priority_of(request.headers))
             await pass_own_path(house, principal, request, reply, passage)
@@ -65,7 +70,7 @@ def refuse(house: House, error: GatewayError, reply: Reply, *, door: str, peer: 
     """Answer what has no door, and write it down like everything else."""
     passage = _accept(house, Operation.UNKNOWN, door, peer, dialect)
     fail(error, reply, passage, house.workbench.dialects[dialect], house)
-    house.accountant.settle(passage)
+    house.accountant.settle(passage, house.admission.prices.of)
 
 
 def _accept(house: House, operation: Operation, door: str, peer: str, dialect: str) -> Passage:
@@ -87,11 +92,20 @@ def _identify(house: House, door: Door, request: Request, passage: Passage) -> P
     log = house.accountant.authentication_log
     query = request.query if door.takes_key_in_query else ""
     try:
-        principal = authenticate(request.headers, house.keyring, house.clock.now(), query)
+        principal = authenticate(
+            request.headers,
+            house.keyring,
+            house.clock.now(),
+            query,
+            operation=door.operation,
+            peer=request.peer,
+            issuers=house.issuers,
+        )
     except GatewayError as error:
-        log.note(error.kind.value, None, _hint(request.headers, query), request.peer)
+        key_id = error.key_id if isinstance(error, KeyRefused) else None
+        log.note(error.kind.value, key_id, _hint(request.headers, query), request.peer)
         raise
-    passage.principal = principal
+    passage.principal = principal = house.admission.bounded(principal)
     log.note("ok", principal.key_id, "", request.peer)
     return principal
 

@@ -23,6 +23,11 @@ class Crossing(Protocol):
         """What the caller said and the upstream is not told, in the caller's words."""
 
     @property
+    def added_tokens(self) -> int:
+        """How many tokens of input the house has added at most, which did not come with the call: what a model has
+        thought before and the caller has not kept."""
+
+    @property
     def stream_type(self) -> bytes:
         """The content type the upstream's streams have, without parameters."""
 

@@ -53,6 +53,8 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     """Where the values of the top-level fields lie in `body`; `{}` has a span for the object itself under ""."""
     query: str = ""
     headers: Mapping[bytes, bytes] = {}
+    is_limited: bool = False
+    """Whether somebody relies on its limit on output: then the upstream must be told it in the word it surely knows."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

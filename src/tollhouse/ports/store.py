@@ -15,6 +15,8 @@ import msgspec
 from tollhouse.core.exchange import AuthEvent, ExchangeRecord
 from tollhouse.core.identity import VirtualKey
 
+from .secrets import SecretShelf
+
 
 class StoreUnavailable(Exception):
     """The database cannot be reached or is not ready; the message says which and what to do."""
@@ -62,7 +64,16 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     requests_without_price: int
 
 
-class Store(Protocol):
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """What the exchanges of one journal writer have been charged to one budget counter."""
+
+    purse: str
+    writer: str
+    nanousd: int
+    """Settled exchanges with what they were charged in the end, open ones with what is reserved for them."""
+
+
+class Store(SecretShelf, Protocol):
     """Implemented on SQLAlchemy Core; the same code on every database."""
 
     def prepare(self) -> None:
@@ -71,6 +82,9 @@ class Store(Protocol):
     def add_key(self, key: VirtualKey) -> None:
         """Raises: StoreRefused if the id or the digest is there already."""
 
+    def add_keys(self, keys: Sequence[VirtualKey]) -> None:
+        """All of them or none: quicker than one after the other. Raises: StoreRefused, as for one."""
+
     def keys(self, since_version: int = 0) -> tuple[int, Sequence[VirtualKey]]:
         """The version now, and the keys that changed after `since_version`, revoked and expired ones too, oldest
         first. All of them since 0."""
@@ -78,13 +92,23 @@ class Store(Protocol):
     def revoke_key(self, key_id: str, at: float) -> VirtualKey | None:
         """Mark as revoked and return it; None if there is no such key. Revoking twice keeps the first time."""
 
+    def key(self, key_id: str) -> VirtualKey | None: ...
+
+    def change_key(self, key: VirtualKey) -> bool:
+        """Put this state of a key in place of the one that it was made from, which has its id and its `version`.
+
+        False, and nothing done, if there is none: the key has changed since it was read, and is to be read again. So
+        nobody undoes what somebody else did meanwhile. Raises: StoreRefused if a digest is another key's.
+        """
+
     def keys_version(self) -> int:
         """Grows with every change to a key: compared to see whether a copy is fresh."""
 
     def apply(self, batch: FeedBatch) -> bool:
         """Fold journal entries in, together with the position, in one transaction.
 
-        False, and nothing done, if the segment had been folded up to that position before.
+        False, and nothing done, if the segment had been folded up to that position before. A row that names no purses
+        leaves what is charged by the one it replaces. A NUL in a text may come back as its symbol.
         Raises: StoreRefused, and nothing done, if a row has a value the database cannot hold.
         """
 
@@ -110,6 +134,11 @@ class Store(Protocol):
         Exchanges that mirror others are left out of those by `key` and `team`: nobody asked for them.
         Raises: ValueError for any other grouping.
         """
+
+    def spending(self, *, changed_since: float = 0.0) -> Sequence[Spending]:
+        """What has been charged to the purses that were last charged at `changed_since` or later, by the clocks of
+        those who applied it. Kept while rows are applied, in the same transaction, so that it always equals the sum
+        over the rows. A purse that is not in it has been charged nothing."""
 
     def auth_events(self, *, limit: int) -> Sequence[AuthEvent]:
         """Newest first."""

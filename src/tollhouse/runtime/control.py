@@ -2,7 +2,7 @@
 
 One question a connection: a word, answered by `done`, perhaps with a JSON document on the lines after it, or by
 `failed`. The words are `refresh` (take over the store's keys), `fold` (bring the journal into the store), `reload`
-(read the configuration again) and `deployments` (how they are).
+(read the configuration again), `secrets` (look at what references lead to) and `deployments` (how they are).
 """
 
 from __future__ import annotations

@@ -23,20 +23,18 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     base_urls: Mapping[str, str]
     """Of providers that this house hosts itself."""
     drain_s: float
+    secrets_refresh_s: float = 300.0
+    """How often the sources of secrets are looked at."""
     warnings: tuple[ConfigProblem, ...] = ()
     waits_for_restart: tuple[str, ...] = ()
     """Paths of settings that differ from those the house was started with, and count only from the next start."""
-
-    def revealed(self) -> dict[str, str]:
-        """The secrets as they go over the link."""
-        return {reference: secret.reveal() for reference, secret in self.secrets.items()}
 
     def word(self, serial: int) -> Reload:
         """What a worker that serves by another edition is told."""
         return Reload(
             serial=serial,
             config=self.config,
-            secrets=self.revealed(),
+            secrets=dict(self.secrets),
             base_urls=dict(self.base_urls),
             waits_for_restart=self.waits_for_restart,
         )

@@ -44,6 +44,10 @@ class FoldReport(msgspec.Struct, frozen=True, kw_only=True):
     """Exchanges whose process ended before they did."""
     batches: int = 0
     segments_removed: int = 0
+    writers: frozenset[str] = frozenset()
+    """Whose rows were handed to the store since a call last ended well."""
+    ended: frozenset[str] = frozenset()
+    """Writers that are dead and whose last word is in the books now; also told once, by a call that ends well."""
     backlog_bytes: int = 0
     """What was found and is not folded yet."""
     faults: tuple[JournalFault, ...] = ()
@@ -79,6 +83,8 @@ class Feeder:
         self._faults: dict[str, set[int]] = {}
         """Segments that could not be read whole, and the offsets that were told of."""
         self._untold: list[JournalFault] = []
+        self._writers: set[str] = set()
+        self._ended: set[str] = set()
 
     def fold(self, *, max_s: float | None = None, max_batches: int | None = None) -> FoldReport:
         """Fold what is there, until a bound is passed: then at least one batch was done. Blocking.
@@ -101,7 +107,9 @@ class Feeder:
             tally = _Tally()
             self._fold_all(tally, may_go_on)
         faults, self._untold = tuple(self._untold), []
-        return tally.report(faults)
+        writers, self._writers = frozenset(self._writers), set()
+        ended, self._ended = frozenset(self._ended), set()
+        return tally.report(faults, writers, ended)
 
     def _fold_all(self, tally: _Tally, may_go_on: Callable[[int], bool]) -> None:
         positions = {position.segment: position.offset_bytes for position in self._store.positions()}
@@ -149,6 +157,7 @@ class Feeder:
         except StoreRefused as refusal:
             self._apply_singly(batch, position, str(refusal))
         tally.batches += 1
+        self._writers.add(segment.writer)
         tally.entries += len(read.entries)
         tally.exchanges += len(exchanges)
         tally.auth_events += len(auth_events)
@@ -191,6 +200,7 @@ class Feeder:
         """Every byte of the segment is accounted for: close what its dead writer left open, then let it go."""
         if segment.is_last and not segment.is_live:
             self._cut_open(segment.writer, tally)
+            self._ended.add(segment.writer)
         if self._faults.pop(segment.name, None) is None:
             self._reader.remove(segment)
         else:
@@ -205,6 +215,7 @@ class Feeder:
             )
             tally.exchanges += len(rows)
             tally.cut += len(rows)
+            self._writers.add(writer)
 
 
 class _Tally:
@@ -220,8 +231,10 @@ class _Tally:
         self.segments_removed = 0
         self.backlog_bytes = 0
 
-    def report(self, faults: tuple[JournalFault, ...]) -> FoldReport:
-        return FoldReport(faults=faults, **vars(self))
+    def report(
+        self, faults: tuple[JournalFault, ...], writers: frozenset[str], ended: frozenset[str]
+    ) -> FoldReport:
+        return FoldReport(faults=faults, writers=writers, ended=ended, **vars(self))
 
 
 def merge(entries: Iterable[JournalEntry]) -> tuple[tuple[ExchangeRecord, ...], tuple[AuthEvent, ...]]:

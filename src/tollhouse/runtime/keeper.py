@@ -1,55 +1,60 @@
-"""The supervising process: starts the worker, keeps it alive, and does everything that must not slow it down.
+"""The supervising process: starts the workers, keeps them alive, and does everything that must not slow them down.
 
-It alone touches the store: it brings the journal into the books and the keys to the worker. It never serves a call,
-and the worker goes on without it for as long as those inside need.
+It alone touches the store: it brings the journal into the books and the keys to the workers. It never serves a call,
+and the workers go on without it for as long as those inside need.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
-from tollhouse.core.identity import VirtualKey
+from tollhouse.core.identity import Upgrade, VirtualKey
 from tollhouse.core.problem import ConfigInvalid, ConfigProblem
 from tollhouse.core.reload import ReloadReport
+from tollhouse.ports.administration import HouseRules
 from tollhouse.ports.log import Log
 from tollhouse.ports.store import Store, StoreUnavailable
+from tollhouse.ports.store_snapshot import SnapshotShelf, StoreSnapshot
 
+from .bookkeeping import Bookkeeping, Books
 from .control import ControlSocket, NotDone
 from .edition import Edition
-from .feeder import Feeder
-from .link import Boot, Freshness, Keys, Link
-from .workers import NeverServed, NotTakenOver, Staffing, Workers
+from .errands import Errands
+from .key_push import KeyPush, News
+from .key_sets import Fetch, KeySetPush
+from .key_upgrades import KeyUpgrades
+from .link import Boot, Keys
+from .reckoning import Reckoning
+from .rules_push import RulesPush
+from .seat import NeverServed, Seat, Staffing
+from .secret_watch import Look, SecretWatch
+from .standby import Standby, keys_of
+from .treasury import Treasury, TreasuryRounds
+from .workers import NotTakenOver, Workers
 
-T = TypeVar("T")
-
-_FOLD_S: Final = 0.25
-_POLL_KEYS_S: Final = 1.0
-_LONGEST_REST_S: Final = 5.0
-_FOLD_AT_ONCE_S: Final = 0.5
-"""A long fold lets changes of keys in between: both use the books' thread."""
 _RELOAD_S: Final = 30.0
 _ANSWER_S: Final = 5.0
-
+_SCRAPE_S: Final = 1.0
+"""How long a scrape of all workers waits for each of them."""
+_OPENING_S: Final = 2.0
+"""How long a house waits for its store before it serves by the snapshot."""
+_GREET_S: Final = 1.0
+"""How long a new worker waits for the store's keys before it gets those of the snapshot."""
+_LAST_ERRANDS_S: Final = 2.0
+"""How long a house that closes waits for shared state that may be out of reach."""
 
 FirstKeys = tuple[int, tuple[VirtualKey, ...]] | None
 """A version of the keys, and all of them."""
-
-
-class Books(msgspec.Struct, frozen=True):
-    """The store and what feeds it; used on one thread only."""
-
-    store: Store
-    feeder: Feeder
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,22 +62,43 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
     edition: Edition
     """To begin with."""
+    seats: int = 1
+    """How many workers serve."""
     read_again: Callable[[], Awaitable[Edition]]
     """The configuration as the file has it now. Raises: ConfigInvalid."""
-    boot: Callable[[Edition, str], Boot]
-    """The first word for a worker, by the name it is to write its journal under."""
+    renew_secrets: Look
+    """What the references of secrets in use lead to now."""
+    boot: Callable[[Edition, str, int], Boot]
+    """The first word for a worker, by the name it is to write its journal under and the number of its seat."""
     spawn: Callable[[socket.socket, int, Edition], Awaitable[asyncio.subprocess.Process]]
     """Start a worker that holds this end of the link, and the writing end of this pipe for its stacks."""
     close_listener: Callable[[], None]
-    """Give up this process's own copy of the listening socket: once the worker has closed its own as well, callers are
+    """Give up this process's own copy of the listening socket: once the workers have closed theirs as well, callers are
     refused instead of waiting for a house that closes."""
     first_keys: Callable[[], FirstKeys]
-    """Runs on the same thread, before: the keys where they can be had without loading anything, else None."""
+    """Runs on the books' thread, before they are opened: the keys where they can be had without loading anything, else
+    None."""
     open_books: Callable[[], Books]
     """Runs on the books' own thread: loads the database library, migrates, opens. Raises: StoreUnavailable."""
     new_writer: Callable[[], str]
     folder: Path
     """The journal's."""
+    snapshots: SnapshotShelf | None = None
+    """Where what the store has said is kept for when it is away; None where nothing is to be served by that."""
+    treasury: Treasury | None = None
+    """The upkeep of counters that are shared; None where each worker counts for itself."""
+    administrate: Callable[[Store, Edition, bytes], bytes] | None = None
+    """Runs on the books' thread: an errand that has come through the admin API, and the answer to it. Raises:
+    StoreUnavailable."""
+    rules_since: Callable[[Store, int], HouseRules | None] | None = None
+    """Runs on the books' thread: what workers have to know of the administration, where that version is not the newest.
+    Raises: StoreUnavailable."""
+    key_sets: Callable[[Edition], Mapping[str, Fetch]] | None = None
+    """How the keys are had of everybody whose tokens an edition trusts, by name."""
+    now: Callable[[], float] = time.time
+    """Seconds since the epoch."""
+    news: News | None = None
+    """Word of keys that were changed by other houses on the same store; without any, it is looked at often enough."""
 
 
 class Keeper:
@@ -81,38 +107,64 @@ class Keeper:
     def __init__(self, orders: Orders, log: Log) -> None:
         self._orders = orders
         self._log = log
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="books")
-        self._books: Books | None = None
         self._first_keys: Awaitable[FirstKeys] | None = None
         staffing = Staffing(
             spawn=orders.spawn,
-            boot=lambda edition: orders.boot(edition, orders.new_writer()),
+            new_writer=orders.new_writer,
+            boot=orders.boot,
             greet=self._greet,
+            parted=self._parted,
             answer=self._answer,
+            administrate=self._administrate,
+            upgrade=self._take_upgrade,
+            key_wanted=self._want_key,
         )
-        self._workers = Workers(staffing, orders.edition, log)
+        self._workers = Workers(staffing, orders.edition, log, orders.seats)
+        self._books = books = Bookkeeping(orders.open_books, log)
+        self._treasury = (
+            TreasuryRounds(orders.treasury, lambda: books.ask(lambda store: store.spending()), log)
+            if orders.treasury is not None
+            else None
+        )
+        self._reckoning = Reckoning(books, self._workers.seats, self._treasury)
+        self._keys = KeyPush(
+            self._workers,
+            self._keys_version,
+            lambda since: books.ask(lambda store: store.keys(since)),
+            log,
+            orders.news,
+        )
+        self._standby = (
+            Standby(orders.snapshots, lambda since: books.ask(lambda store: store.keys(since)), log)
+            if orders.snapshots is not None
+            else None
+        )
+        self._stands_in = False
+        """Whether the house was opened by the snapshot, and not by its store."""
+        self._errands = Errands(books.ask, log)
+        self._upgrades = KeyUpgrades(books.ask, log)
+        self._rules = RulesPush(self._workers.tell, self._house_rules)
+        self._key_sets = KeySetPush(self._workers.tell, orders.now, log)
+        self._follow_issuers(orders.edition)
         self._stopping = asyncio.Event()
-        self._opened = asyncio.Event()
-        """The books are open. Commands that come before wait for it: what they changed must not be overlooked."""
-        self._is_fresh = True
-        self._pushing = asyncio.Lock()
         self._reloading = asyncio.Lock()
+        self._secrets = SecretWatch(orders.renew_secrets, self._workers, self._reloading, log)
         self._hung_up = asyncio.Event()
         """A SIGHUP has come and is not served yet; several at once are one."""
         self._defect: BaseException | None = None
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Serve until SIGTERM or SIGINT. `on_ready` is called once, when the first worker can serve known keys.
+        """Serve until SIGTERM or SIGINT. `on_ready` is called once, when every worker can serve known keys.
 
-        Raises: StoreUnavailable when the store cannot even be opened at the start, NeverServed when no worker can
-        serve.
+        Raises: StoreUnavailable when the store cannot be opened at the start and there is no snapshot to go by,
+        NeverServed when no worker can serve.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
-        self._first_keys = loop.run_in_executor(self._thread, self._orders.first_keys)
-        opening = loop.run_in_executor(self._thread, self._orders.open_books)
+        self._first_keys = asyncio.ensure_future(self._books.on_thread(self._orders.first_keys))
+        opening = asyncio.ensure_future(self._books.open())
         chores = [
             loop.create_task(chore)
             for chore in (self._workers.keep(self._stopping), self._reload_on_signal())
@@ -123,36 +175,79 @@ class Keeper:
                 "refresh": self._refresh,
                 "fold": self._fold,
                 "reload": self._reload_for_somebody,
+                "secrets": self._secrets.look_now,
                 "deployments": self._deployments,
             },
         )
         try:
             await control.start()
-            self._books = await opening
-            self._opened.set()
-            # The database library is most of this process and lives as long: folding should not walk through it.
-            gc.collect()
-            gc.freeze()
+            await self._open_somehow(opening)
+            if not self._books.is_open:
+                chores.append(loop.create_task(self._books.keep_opening(opening)))
+            if self._standby is not None:
+                chores.append(loop.create_task(self._standby.keep()))
+            if self._treasury is not None:
+                chores.append(loop.create_task(self._treasury.go()))
             chores += [
                 loop.create_task(chore)
-                for chore in (self._feed(), self._watch_keys(), self._announce(on_ready))
+                for chore in (
+                    self._key_sets.watch(),
+                    self._books.feed(self._reckoning),
+                    self._keys.watch(),
+                    self._rules.watch(),
+                    self._secrets.watch(),
+                    self._announce(on_ready),
+                )
             ]
             for chore in chores:
                 chore.add_done_callback(self._note_defect)
             await self._stopping.wait()
         finally:
             self._stopping.set()
-            self._opened.set()
+            self._books.give_up_opening()
             await self._workers.stop(self._workers.edition.drain_s, self._orders.close_listener)
             for chore in chores:
                 chore.cancel()
             await control.stop()
-            if self._books is not None:
-                await self._last_fold()
-                await self._on_books(self._books.store.close)
-            self._thread.shutdown()
+            self._upgrades.close()
+            await self._books.close(self._reckoning, self._last_errands)
         if self._defect is not None:
             raise self._defect
+
+    async def _open_somehow(self, opening: asyncio.Future[None]) -> None:
+        """Return when there is something to serve by: the store, or else the snapshot. Raises: as `run`."""
+        assert self._first_keys is not None
+        await asyncio.wait([opening], timeout=_OPENING_S)
+        failure = opening.exception() if opening.done() else None
+        if opening.done() and not isinstance(failure, StoreUnavailable):
+            await opening
+            return
+        snapshot = await self._standby.snapshot() if self._standby is not None else None
+        if snapshot is None:
+            await opening
+            return
+        self._log.warning(
+            "serving_by_snapshot",
+            taken_at=datetime.fromtimestamp(snapshot.taken_at, UTC).isoformat(timespec="seconds"),
+            keys=len(snapshot.keys),
+            why=str(failure or "the store has not answered yet"),
+        )
+        await self._stand_in(snapshot)
+
+    async def _stand_in(self, snapshot: StoreSnapshot) -> None:
+        assert self._first_keys is not None
+        self._stands_in = True
+        self._books.give_up_opening("the store has not been opened yet")
+        self._rules.stand_in(snapshot.rules)
+        if await self._first_keys is None:
+            keys = keys_of(snapshot)
+            for seat in self._workers.seats:
+                if seat.keys_version < 0:
+                    self._keys.stand_in(seat, keys)
+
+    async def _last_errands(self) -> None:
+        if self._treasury is not None:
+            await self._treasury.finish(_LAST_ERRANDS_S)
 
     def _note_defect(self, chore: asyncio.Task[None]) -> None:
         """A chore that ends by itself in an error is a defect of ours: a house that is half kept is closed."""
@@ -166,28 +261,90 @@ class Keeper:
         await self._workers.until_keys_are_known()
         on_ready()
 
-    # -- the worker's questions, and those to it
+    # -- the workers' questions, and those to them
 
-    async def _greet(self, link: Link) -> None:
-        """The keys for a new worker."""
+    async def _greet(self, seat: Seat) -> None:
+        """The keys for a new worker: the store's, or where that is away those of the snapshot. What others have been
+        charged it is told when the books have been fed."""
         assert self._first_keys is not None
-        if self._books is not None:
-            await self._try_push()
+        self._rules.greet(seat)
+        self._key_sets.greet(seat)
+        if self._books.is_open:
+            self._books.nudge()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._keys.greet(seat), _GREET_S)
         elif (keys := await self._first_keys) is not None:
-            with contextlib.suppress(ConnectionError):
-                await link.send(Keys(version=keys[0], keys=keys[1]))
+            for portion in Keys(version=keys[0], keys=keys[1]).portions():
+                seat.tell(portion)
+            return
+        if seat.keys_version >= 0 or self._standby is None or not (self._books.is_open or self._stands_in):
+            return
+        known = await self._standby.keys()
+        if known is not None and seat.keys_version < 0:
+            self._keys.stand_in(seat, known)
+
+    def _parted(self, writer: str) -> None:
+        self._reckoning.parted(writer)
 
     async def _answer(self, about: str) -> bytes | None:
-        return await self._reload_for_somebody() if about == "reload" else None
+        try:
+            match about:
+                case "reload":
+                    return await self._reload_for_somebody()
+                case "deployments":
+                    return await self._deployments()
+                case "metrics":
+                    return await self._metrics()
+                case _:
+                    return None
+        except NotDone:
+            return None
+
+    async def _administrate(self, document: bytes) -> bytes | None:
+        """Have an errand done; what it has changed counts in every worker when this returns. None where the store is
+        not open."""
+        administrate, edition = self._orders.administrate, self._workers.edition
+        if administrate is None:
+            return None
+        answer = await self._errands.run(lambda store: administrate(store, edition, document))
+        if answer is None:
+            return None
+        with contextlib.suppress(StoreUnavailable, TimeoutError, ConnectionError):
+            # A worker that is late is told again and again, and nothing that is done is undone for it.
+            await self._rules.look()
+            await self._keys.confirm()
+        return answer
+
+    async def _house_rules(self, since_version: int) -> HouseRules | None:
+        rules_since = self._orders.rules_since
+        if rules_since is None:
+            return None
+        rules = await self._books.ask(lambda store: rules_since(store, since_version))
+        if rules is not None and self._standby is not None:
+            self._standby.note_rules(rules)
+        return rules
+
+    async def _keys_version(self) -> int:
+        version = await self._books.ask(lambda store: store.keys_version())
+        if self._standby is not None:
+            self._standby.note_version(version)
+        return version
 
     async def _deployments(self) -> bytes:
-        try:
-            document = await self._workers.ask("deployments", _ANSWER_S)
-        except (ConnectionError, TimeoutError) as error:
-            raise NotDone(str(error)) from error
-        if document is None:
-            raise NotDone("the worker has no answer")
-        return document
+        answers = await self._workers.ask("deployments", _ANSWER_S)
+        if not answers:
+            raise NotDone("no worker has an answer just now")
+        if self._orders.seats == 1:
+            return answers[0]
+        from .all_deployments import joined  # noqa: PLC0415
+
+        return joined(answers.values(), self._orders.seats - len(answers))
+
+    async def _metrics(self) -> bytes:
+        from .exposition import joined  # noqa: PLC0415
+
+        texts = await self._workers.ask("metrics", _SCRAPE_S)
+        return await asyncio.to_thread(joined, texts, self._orders.seats)
 
     # -- the configuration
 
@@ -219,6 +376,7 @@ class Keeper:
         try:
             edition = await self._orders.read_again()
             await self._workers.reload(edition, _RELOAD_S)
+            self._follow_issuers(edition)
         except ConfigInvalid as invalid:
             return self._refused(*invalid.problems)
         except NotTakenOver as error:
@@ -239,87 +397,27 @@ class Keeper:
             waits_for_restart=edition.waits_for_restart,
         )
 
+    def _follow_issuers(self, edition: Edition) -> None:
+        if self._orders.key_sets is not None:
+            self._key_sets.follow(self._orders.key_sets(edition))
+
+    def _want_key(self, name: str) -> None:
+        self._key_sets.want(name)
+
     def _refused(self, *problems: ConfigProblem) -> ReloadReport:
         return ReloadReport(is_taken_over=False, hash=self._workers.edition.hash, problems=problems)
 
-    # -- the keys
+    # -- keys and books
 
-    async def _watch_keys(self) -> None:
-        while True:
-            await self._try_push()
-            await asyncio.sleep(_POLL_KEYS_S)
-
-    async def _try_push(self) -> None:
-        """Bring what has changed in the store to the worker; tell it when the store is out of reach."""
-        try:
-            await self._push_keys()
-        except StoreUnavailable as error:
-            if self._is_fresh:
-                self._log.error("store_unavailable", why=str(error))
-            self._is_fresh = False
-            await self._workers.tell(Freshness(is_fresh=False))
-        except ConnectionError:
-            pass  # the worker is dying; the next one gets everything
-        except TimeoutError:
-            self._log.error("worker_silent", why="it did not take over the keys in time")
-        else:
-            if not self._is_fresh:
-                self._log.info("store_available")
-                await self._workers.tell(Freshness(is_fresh=True))
-            self._is_fresh = True
-
-    async def _push_keys(self) -> None:
-        books, link = self._books, self._workers.link
-        if books is None or link is None:
-            return
-        async with self._pushing:
-            known = self._workers.keys_version
-            version, keys = await self._on_books(lambda: books.store.keys(max(known, 0)))
-            if version != known:
-                await self._workers.push_keys(link, Keys(version=version, keys=tuple(keys)))
+    def _take_upgrade(self, upgrade: Upgrade) -> None:
+        self._upgrades.take(upgrade)
 
     async def _refresh(self) -> None:
-        await self._opened.wait()
         try:
-            await self._push_keys()
+            await self._rules.look()
+            await self._keys.confirm()
         except StoreUnavailable as error:
             raise OSError(str(error)) from error
 
-    # -- the books
-
-    async def _on_books(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    async def _feed(self) -> None:
-        rest_s = _FOLD_S
-        while True:
-            try:
-                await self._fold()
-            except OSError as error:
-                rest_s = min(_LONGEST_REST_S, rest_s * 2)
-                self._log.error("ledger_lags", why=str(error), next_try_in_s=rest_s)
-            else:
-                rest_s = _FOLD_S
-            await asyncio.sleep(rest_s)
-
     async def _fold(self) -> None:
-        """Bring the journal into the store. Raises: OSError when that cannot be done now."""
-        await self._opened.wait()
-        books = self._books
-        if books is None:
-            raise OSError("the store could not be opened")
-        while True:
-            try:
-                report = await self._on_books(lambda: books.feeder.fold(max_s=_FOLD_AT_ONCE_S))
-            except StoreUnavailable as error:
-                raise OSError(str(error)) from error
-            for problem in report.problems:
-                self._log.error("journal_damaged", why=problem)
-            if report.is_complete or report.is_busy:
-                return
-
-    async def _last_fold(self) -> None:
-        try:
-            await self._fold()
-        except OSError as error:
-            self._log.error("ledger_lags", why=str(error), until="the next start")
+        await self._books.fold(self._reckoning)

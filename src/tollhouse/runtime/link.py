@@ -8,13 +8,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
-from tollhouse.core.identity import VirtualKey
+from tollhouse.core.identity import Upgrade, VirtualKey
+from tollhouse.core.secret import Secret
+from tollhouse.ports.administration import HouseRules
 
 _LENGTH: Final = struct.Struct("!I")
+_PORTION: Final = 1_000
+"""Keys in one word: some milliseconds of a worker's loop."""
 _LONGEST_BYTES: Final = 512 * 1024 * 1024
 
 
@@ -23,9 +28,9 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True, tag="boot"):
 
     config: bytes
     """The configuration tree, see config.snapshot.to_wire."""
-    secrets: dict[str, str]
-    """Values by reference."""
-    pepper: str
+    secrets: dict[str, Secret]
+    """By reference."""
+    pepper: Secret
     base_urls: dict[str, str]
     """Of providers whose address is only known at run time."""
     folder: str
@@ -33,17 +38,33 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True, tag="boot"):
     writer: str
     """The name this worker writes its journal under."""
     listener_fd: int
-    admin_key: str | None = None
+    seat: int = 0
+    """Which of the house's workers this is, from 0 on; whoever follows it has the same number."""
+    seats: int = 1
+    """How many workers the house has."""
+    shared: Secret = Secret("memory")
+    """Where limits are counted, a password in it included."""
+    admin_key: Secret | None = None
     """What opens the admin door; None keeps it closed."""
     waits_for_restart: tuple[str, ...] = ()
     """Settings of the file that this house does not go by until it is started anew."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True, tag="keys"):
-    """Keys that are new or have changed; answered by `Applied` with the same version."""
+    """Keys that are new or have changed; the last portion of them is answered by `Applied` with the same version."""
 
     version: int
     keys: tuple[VirtualKey, ...]
+    is_last: bool = True
+    is_fresh: bool = True
+    """Whether they are from the store itself: otherwise there may be others."""
+
+    def portions(self) -> Iterator[Keys]:
+        """The same in several words: a worker that learns very many keys serves its callers in between."""
+        for begin in range(0, max(len(self.keys), 1), _PORTION):
+            keys = self.keys[begin : begin + _PORTION]
+            is_last = begin + _PORTION >= len(self.keys)
+            yield Keys(version=self.version, keys=keys, is_last=is_last, is_fresh=self.is_fresh)
 
 
 class Freshness(msgspec.Struct, frozen=True, tag="freshness"):
@@ -52,12 +73,40 @@ class Freshness(msgspec.Struct, frozen=True, tag="freshness"):
     is_fresh: bool
 
 
+class Spending(msgspec.Struct, frozen=True, tag="spending"):
+    """What all others have been charged: everybody who writes or wrote a journal for this store, but this worker.
+
+    Told as soon as everything that dead ones have written is in the books, and again when more of others has come to
+    light; it replaces what was told before.
+    """
+
+    purses: dict[str, int]
+    """Nano-USD by budget counter."""
+
+
+class Rules(msgspec.Struct, frozen=True, tag="rules"):
+    """What has been paused, and who has limits besides keys; in place of what was told before."""
+
+    rules: HouseRules
+
+
+class KeySet(msgspec.Struct, frozen=True, kw_only=True, tag="key_set"):
+    """What an issuer of tokens signs with, as it has published it; in place of what was told of it before."""
+
+    name: str
+    document: bytes
+    """A JWK Set."""
+    fetched_at: float
+    usable_until: float
+    """Seconds since the epoch: afterwards it is not gone by any more."""
+
+
 class Reload(msgspec.Struct, frozen=True, kw_only=True, tag="reload"):
     """Another configuration; answered by `Reloaded` or `ReloadFailed` with the same serial number."""
 
     serial: int
     config: bytes
-    secrets: dict[str, str]
+    secrets: dict[str, Secret]
     base_urls: dict[str, str]
     waits_for_restart: tuple[str, ...]
 
@@ -82,6 +131,12 @@ class Applied(msgspec.Struct, frozen=True, tag="applied"):
     version: int
 
 
+class KeyWanted(msgspec.Struct, frozen=True, tag="key_wanted"):
+    """A token has come that was signed by a key of this issuer which is not known here."""
+
+    name: str
+
+
 class Reloaded(msgspec.Struct, frozen=True, tag="reloaded"):
     """Every exchange that begins from now on meets this configuration."""
 
@@ -101,20 +156,36 @@ class Tell(msgspec.Struct, frozen=True, tag="tell"):
 
     serial: int
     about: str
+    document: bytes | None = None
+    """What is to be done, where more than a word is needed to say it; may carry a credential."""
 
 
 class Told(msgspec.Struct, frozen=True, tag="told"):
-    """The answer to a `Tell`: a JSON document, or None where there is none to give."""
+    """The answer to a `Tell`: a document, in JSON unless it is about metrics, or None where there is none to give."""
 
     serial: int
     document: bytes | None
 
 
-ToWorker = Boot | Keys | Freshness | Reload | Stop | Tell | Told
-ToKeeper = Ready | Alive | Applied | Reloaded | ReloadFailed | Tell | Told
+ToWorker = Boot | Keys | Freshness | Spending | Rules | KeySet | Reload | Stop | Tell | Told
+ToKeeper = Ready | Alive | Applied | KeyWanted | Reloaded | ReloadFailed | Tell | Told | Upgrade
 
-_ENCODER: Final = msgspec.msgpack.Encoder()
-_TO_WORKER: Final = msgspec.msgpack.Decoder(ToWorker)
+
+def _revealed(value: object) -> str:
+    """The one place where words with secrets in them become bytes."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError
+
+
+def _hidden(kind: type, value: object) -> Secret:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise NotImplementedError
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_revealed)
+_TO_WORKER: Final = msgspec.msgpack.Decoder(ToWorker, dec_hook=_hidden)
 _TO_KEEPER: Final = msgspec.msgpack.Decoder(ToKeeper)
 
 
@@ -140,14 +211,19 @@ class Link:
         self._writer.write(_LENGTH.pack(len(payload)) + payload)
         await self._writer.drain()
 
+    def post(self, message: ToWorker | ToKeeper) -> None:
+        """Send without waiting for the other end to take it; to one that is gone, nothing. What waits is bounded by
+        the keeper's patience: a worker that takes no words is replaced."""
+        if not self._writer.is_closing():
+            payload = _ENCODER.encode(message)
+            self._writer.write(_LENGTH.pack(len(payload)) + payload)
+
     def mention(self, message: ToWorker | ToKeeper) -> None:
         """Send what may as well be lost: not to an end that is gone, nor to one that has yet to take the last word."""
-        if self._writer.is_closing() or self._writer.transport.get_write_buffer_size():
-            return
-        payload = _ENCODER.encode(message)
-        self._writer.write(_LENGTH.pack(len(payload)) + payload)
+        if not self._writer.transport.get_write_buffer_size():
+            self.post(message)
 
-    async def ask(self, about: str, patience_s: float) -> bytes | None:
+    async def ask(self, about: str, patience_s: float, document: bytes | None = None) -> bytes | None:
         """The other end's answer to a question. Whoever reads this end's words hands each `Told` to `answered`.
 
         Raises: ConnectionError when the other end is gone, TimeoutError when it does not answer in time.
@@ -156,7 +232,7 @@ class Link:
         serial = self._serial
         future = self._asked[serial] = asyncio.get_running_loop().create_future()
         try:
-            await self.send(Tell(serial, about))
+            await self.send(Tell(serial, about, document))
             return await asyncio.wait_for(future, patience_s)
         finally:
             del self._asked[serial]

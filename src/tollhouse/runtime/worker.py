@@ -7,10 +7,12 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from tollhouse.pipeline import House
+from tollhouse.ports.administration import HouseRules
+from tollhouse.stages.authenticate import Keyring
 from tollhouse.surface.http.server import HttpServer
 
 from .link import (
@@ -19,11 +21,15 @@ from .link import (
     Boot,
     Freshness,
     Keys,
+    KeySet,
+    KeyWanted,
     Link,
     Ready,
     Reload,
     Reloaded,
     ReloadFailed,
+    Rules,
+    Spending,
     Stop,
     Tell,
     Told,
@@ -43,9 +49,13 @@ thousand streams that are open, and nobody is served meanwhile: hence once in te
 and when memory is short, see `upkeep`. Calls that end well leave no cycles, and those that do not leave small ones,
 which are found while they are young."""
 
-AskKeeper = Callable[[str], Awaitable[bytes | None]]
-"""The keeper's answer to a word: a JSON document, or None where it has none. Raises: OSError when it is gone or
-silent."""
+
+class AskKeeper(Protocol):
+    """Asks the keeper."""
+
+    def __call__(self, word: str, document: bytes | None = None) -> Awaitable[bytes | None]:
+        """Its answer to a word, and to a document that says more: see link.Told; None where it has none. Raises:
+        OSError when it is gone or silent."""
 
 
 class Workshop(Protocol):
@@ -60,8 +70,20 @@ class Workshop(Protocol):
     async def reload(self, word: Reload) -> str:
         """Serve by another configuration from now on, and return its hash. Whatever is raised, nothing has changed."""
 
+    def take_rules(self, rules: HouseRules) -> None:
+        """What has been paused, and who has limits besides keys; in place of what was told before."""
+
+    def take_spending(self, purses: Mapping[str, int]) -> None:
+        """What all others have been charged, nano-USD by budget counter; in place of what was told before."""
+
+    def take_key_set(self, keys: KeySet) -> None:
+        """What an issuer signs with; in place of what was told of it before."""
+
+    def take_wanted(self) -> list[str]:
+        """Names of issuers whose tokens have come that unknown keys have signed, since the last time."""
+
     def tell(self, about: str) -> bytes | None:
-        """A JSON document about something the keeper asks for; None where there is nothing to tell."""
+        """A document about something the keeper asks for, see link.Told; None where there is nothing to tell."""
 
     def describe(self, defect: Exception) -> str:
         """Why a reload failed, for the operator; a defect of the house is logged besides."""
@@ -89,7 +111,7 @@ async def work(end: socket.socket, stacks_fd: int, assemble: Callable[[Boot, Ask
     boot = await link.from_keeper()
     if not isinstance(boot, Boot):
         return
-    workshop = assemble(boot, lambda word: link.ask(word, _ANSWER_S))
+    workshop = assemble(boot, lambda word, document=None: link.ask(word, _ANSWER_S, document))
     has_keys = asyncio.Event()
     orders = loop.create_task(_obey(link, workshop, has_keys))
     # Callers wait at the door for the moment that the keys need to arrive, rather than be told that nobody knows them.
@@ -97,7 +119,7 @@ async def work(end: socket.socket, stacks_fd: int, assemble: Callable[[Boot, Ask
         [loop.create_task(has_keys.wait()), orders], timeout=_FIRST_KEYS_S, return_when="FIRST_COMPLETED"
     )
     await workshop.server.start(socket.socket(fileno=boot.listener_fd))
-    ticker = loop.create_task(_tick(workshop))
+    ticker = loop.create_task(_tick(link, workshop))
     watchdog = Watchdog(stacks_fd)
     watch = loop.create_task(_watch(watchdog, link, workshop))
     # What exists now lives as long as the process: the collector need not look at it again.
@@ -121,27 +143,45 @@ async def _obey(link: Link, workshop: Workshop, has_keys: asyncio.Event) -> floa
     reload: asyncio.Task[None] | None = None
     while True:
         match await link.from_keeper():
-            case Keys(version=version, keys=keys):
-                keyring.learn(keys)
-                keyring.set_loaded()
-                keyring.set_freshness(is_fresh=True)
-                has_keys.set()
-                await link.send(Applied(version))
+            case Keys() as keys:
+                await _learn(link, keyring, keys, has_keys)
             case Freshness(is_fresh=is_fresh):
                 keyring.set_freshness(is_fresh=is_fresh)
+            case Rules() | Spending() | KeySet() as news:
+                _take(workshop, news)
             case Reload() as word:
                 # Beside the keys, which are not to wait for it; and after the one before, should that not be over.
                 reload = asyncio.create_task(_reload(link, workshop, word, reload))
             case Tell(serial=serial, about=about):
-                await link.send(Told(serial, workshop.tell(about)))
+                # Beside what comes next: a long answer is not to hold back a change of keys.
+                link.post(Told(serial, workshop.tell(about)))
             case Told() as told:
                 link.answered(told)
             case Stop(drain_s=drain_s):
                 return drain_s
-            case Boot():
-                continue
             case None:
                 return _DRAIN_ALONE_S
+
+
+def _take(workshop: Workshop, news: Rules | Spending | KeySet) -> None:
+    match news:
+        case Rules(rules=rules):
+            workshop.take_rules(rules)
+        case Spending(purses=purses):
+            workshop.take_spending(purses)
+        case KeySet():
+            workshop.take_key_set(news)
+
+
+async def _learn(link: Link, keyring: Keyring, keys: Keys, has_keys: asyncio.Event) -> None:
+    keyring.learn(keys.keys)
+    if not keys.is_last:
+        await asyncio.sleep(0)  # the next portion is there already, and callers are to be served in between
+        return
+    keyring.set_loaded()
+    keyring.set_freshness(is_fresh=keys.is_fresh)
+    has_keys.set()
+    await link.send(Applied(keys.version))
 
 
 async def _reload(link: Link, workshop: Workshop, word: Reload, before: asyncio.Task[None] | None) -> None:
@@ -167,7 +207,7 @@ async def _watch(watchdog: Watchdog, link: Link, workshop: Workshop) -> None:
         workshop.watch(max(0.0, loop.time() - due))
 
 
-async def _tick(workshop: Workshop) -> None:
+async def _tick(link: Link, workshop: Workshop) -> None:
     """Twice a second: the authentication log goes to the journal, and the loop's lag is measured."""
     loop = asyncio.get_running_loop()
     while True:
@@ -175,3 +215,7 @@ async def _tick(workshop: Workshop) -> None:
         await asyncio.sleep(_TICK_S)
         workshop.tick(max(0.0, loop.time() - due))
         workshop.house.accountant.flush_authentication_log()
+        for upgrade in workshop.house.keyring.take_upgrades():
+            link.post(upgrade)
+        for name in workshop.take_wanted():
+            link.post(KeyWanted(name))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import AuthEvent, Outcome, Settlement
+from tollhouse.core.limits import Lease
+from tollhouse.core.money import cost_nanousd
 from tollhouse.core.passage import Passage
+from tollhouse.core.routing import Candidate, Price
+from tollhouse.limits.charges import unused_of, used_of
 from tollhouse.ports.clock import Clock
+from tollhouse.ports.counters import Counters
 from tollhouse.ports.journal import Journal
 from tollhouse.ports.sink import Sink
 
@@ -45,17 +50,24 @@ class AuthenticationLog:
 class Accountant:
     """Writes the books of one process."""
 
-    def __init__(self, journal: Journal, sinks: Sequence[Sink], clock: Clock) -> None:
+    def __init__(self, journal: Journal, sinks: Sequence[Sink], clock: Clock, counters: Counters) -> None:
         self._journal = journal
+        self._counters = counters
         self._sinks = tuple(sinks)
         self._clock = clock
         self.authentication_log = AuthenticationLog()
 
-    def settle(self, passage: Passage) -> None:
+        self.overruns = 0
+        """Exchanges that cost more than the bound which a budget had been charged with."""
+
+    def settle(self, passage: Passage, price_of: Callable[[Candidate], Price | None]) -> None:
         """The exchange is over. Never raises and never waits: it must not be kept from happening."""
         now = self._clock.monotonic()
         if passage.attempts:
             self._settle_last_attempt(passage, now)
+            self._reckon(passage, price_of)
+        if passage.lease is not None:
+            self._settle_lease(passage, passage.lease)
         record = passage.record(now)
         self._journal.note(Settlement(exchange=record))
         for sink in self._sinks:
@@ -69,7 +81,27 @@ class Accountant:
         attempt.outcome = passage.outcome
         attempt.error = passage.error
         attempt.duration_s = now - attempt.started
-        attempt.is_estimated = passage.outcome is not Outcome.OK and passage.usage is None
+        is_refused = attempt.status is not None and not passage.is_answered
+        attempt.is_estimated = passage.outcome is not Outcome.OK and passage.usage is None and not is_refused
+
+    def _reckon(self, passage: Passage, price_of: Callable[[Candidate], Price | None]) -> None:
+        """What the answer cost, by the price of whoever gave it."""
+        if passage.usage is None:
+            return
+        price = price_of(passage.attempts[-1].candidate)
+        if price is not None:
+            passage.cost_nanousd = cost_nanousd(passage.usage, price)
+
+    def _settle_lease(self, passage: Passage, lease: Lease) -> None:
+        """What was set aside and not used is everybody's again."""
+        charged = passage.charged_nanousd
+        if passage.is_answered or any(attempt.is_estimated for attempt in passage.attempts):
+            used = used_of(lease, passage.usage, charged)
+        else:
+            used = unused_of(lease)
+        if charged is not None and charged > passage.reserved_nanousd:
+            self.overruns += 1
+        self._counters.settle(lease, used)
 
     def flush_authentication_log(self) -> None:
         """To be called a few times a second, and at the end."""

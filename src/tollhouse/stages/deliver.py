@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from tollhouse.core.errors import GatewayError
 from tollhouse.core.exchange import Outcome
+from tollhouse.core.limits import Counter, CounterKind, Left
 from tollhouse.core.passage import Passage
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.opened import Live, Whole
@@ -94,6 +96,8 @@ def answer_headers(passage: Passage, clock: Clock) -> HeaderList:
         deployment = passage.attempts[-1].candidate.deployment
         headers.append((b"x-tollhouse-deployment", deployment.id.encode()))
         headers.append((b"x-tollhouse-attempts", b"%d" % len(passage.attempts)))
+        if not passage.is_stream and passage.is_answered:
+            headers.append((b"x-tollhouse-cost-usd", _usd(passage.cost_nanousd)))
     return headers
 
 
@@ -108,6 +112,33 @@ def _known_headers(passage: Passage) -> HeaderList:
         headers.append((name, passage.id.encode()))
     if passage.route is not None:
         headers.append((b"x-tollhouse-route", passage.route.encode()))
+    lease = passage.lease
+    if lease is not None:
+        left = lease.left
+        headers += _limits([(charge.counter, left[charge.counter.id]) for charge in lease.charges])
+    return headers
+
+
+def _usd(nanousd: int | None) -> bytes:
+    """To the nano-USD; a word where it is not known."""
+    return b"unknown" if nanousd is None else b"%d.%09d" % divmod(nanousd, 1_000_000_000)
+
+
+def _limits(found: Iterable[tuple[Counter, Left]]) -> HeaderList:
+    """The tightest limit on requests and the tightest on tokens, in the words that SDKs read."""
+    headers: HeaderList = []
+    tightest: dict[bytes, tuple[int, int, float]] = {}
+    for counter, left in found:
+        if counter.kind is CounterKind.WINDOW:
+            what = b"requests" if counter.what.startswith("requests") else b"tokens"
+            this = (left.amount, counter.limit, left.resets_s or 0.0)
+            tightest[what] = min(tightest.get(what, this), this)
+    for what, (left_amount, limit, resets_s) in tightest.items():
+        headers += [
+            (b"x-ratelimit-limit-" + what, b"%d" % limit),
+            (b"x-ratelimit-remaining-" + what, b"%d" % left_amount),
+            (b"x-ratelimit-reset-" + what, b"%.3fs" % resets_s),
+        ]
     return headers
 
 
@@ -119,6 +150,8 @@ def error_headers(error: GatewayError, passage: Passage, clock: Clock) -> Header
         headers.append((b"retry-after", upstream.retry_after.encode("latin-1", "replace")))
     elif error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % -(-error.retry_after_s // 1)))
+    if error.short_of is not None and passage.lease is None:
+        headers += _limits([error.short_of])
     if error.is_retried_in_vain:
         headers.append((b"x-should-retry", b"false"))
     return headers

@@ -94,7 +94,7 @@ async def memory_runs_short(rig: Rig) -> None:
     there already."""
     upstream = rig.upstream()
     server = {"listen": "127.0.0.1:0", "drain_s": 5}
-    admin = {"TOLLHOUSE_ADMIN_KEY": "an-operators-own-key"}
+    admin = {"TOLLHOUSE_ADMIN_KEY": "an-operators-own-key-4711"}
     providers, routes = {"up": upstream.base_url}, {"gpt": route("up")}
     await rig.open_house(
         providers, routes, server=server, environment=admin, under=("prlimit", f"--as={_ADDRESS_SPACE}")
@@ -139,7 +139,7 @@ async def _bound_memory(rig: Rig, share: float) -> None:
         tree["server"]["max_memory_bytes"] = limit_bytes
         rig.house.config.write_text(json.dumps(tree))
         status, _, _ = rig.house.call(
-            "POST", "/admin/v1/config/reload", headers={"authorization": "Bearer an-operators-own-key"}
+            "POST", "/admin/v1/config/reload", headers={"authorization": "Bearer an-operators-own-key-4711"}
         )
         rig.seen.exactly("reload", status, 200)
         await asyncio.sleep(1.5)

@@ -15,7 +15,7 @@ from chaos.rig import Rig, route
 from chaos.scenario import scenario
 from house import PROVIDER_KEY
 
-_ADMIN_KEY = "an-operators-own-key"
+_ADMIN_KEY = "an-operators-own-key-4711"
 
 
 @dataclass

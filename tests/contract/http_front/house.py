@@ -25,7 +25,7 @@ from tollhouse.stages.translate import find_way
 from tollhouse.surface.http.limits import Limits
 from tollhouse.surface.http.server import HttpServer
 from tollhouse.testing import FakeClock
-from workbench import rooms, turnstile, workbench
+from workbench import counters, rooms, turnstile, workbench
 
 CONFIG = """
 version: 1
@@ -75,7 +75,7 @@ def house(book: Book, *, with_keys: bool = True) -> House:
         keyring=keyring,
         dispatcher=Dispatcher(cast("Any", None), book, clock, {}, turnstile(clock)),
         **rooms(snapshot, clock),
-        accountant=Accountant(book, [], clock),
+        accountant=Accountant(book, [], clock, counters(clock)),
         clock=clock,
         report=report,
     )
@@ -105,7 +105,9 @@ async def calling(port: int) -> AsyncIterator[Caller]:
         yield Caller(own)
 
 
+async def _exposition() -> bytes:
+    return b"tollhouse_up 1\n"
+
+
 def server_of(book: Book, *, with_keys: bool = True, with_metrics: bool = True) -> HttpServer:
-    return HttpServer(
-        house(book, with_keys=with_keys), Limits(), (lambda: b"tollhouse_up 1\n") if with_metrics else None
-    )
+    return HttpServer(house(book, with_keys=with_keys), Limits(), _exposition if with_metrics else None)

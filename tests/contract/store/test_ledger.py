@@ -19,7 +19,7 @@ from tollhouse.ports.store import FeedPosition, Store, StoreRefused
 
 counts = st.integers(0, 2**63 - 1)
 times = st.floats(0, 1e11, allow_nan=False)
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 maybe_texts = st.none() | texts
 usages = st.builds(
     Usage,
@@ -70,12 +70,16 @@ exchanges = st.builds(
     dropped=st.lists(texts, max_size=3).map(tuple),
     mirrors=maybe_texts,
     replays=maybe_texts,
+    end_user=maybe_texts,
+    tags=st.lists(texts, max_size=3).map(tuple),
+    purses=st.lists(texts, max_size=3).map(tuple),
+    charged_nanousd=st.none() | st.integers(0, 2**50),
 )
 
 
 def test_the_strategies_fill_every_field() -> None:
     """A field that is added to the records must be added above, or nothing would prove that it is kept."""
-    assert len(ExchangeRecord.__struct_fields__) == 27
+    assert len(ExchangeRecord.__struct_fields__) == 31
     assert len(AttemptRecord.__struct_fields__) == 10
     assert len(Caller.__struct_fields__) == 4
 
@@ -88,8 +92,27 @@ def test_exchange_comes_back_as_it_was_given(store: Store, record: ExchangeRecor
     assert store.exchange(fresh.id) == fresh
 
 
+def test_exchange_is_kept_when_a_text_of_it_has_a_letter_the_database_cannot_hold(store: Store) -> None:
+    """PostgreSQL has no NUL in texts: callers must not be able to keep their calls out of the books by one."""
+    record = settled(
+        1, model="m\0n", tags=("a\0b",), error_message="\\u0000", attempts=(attempt(1, error="\0"),)
+    )
+    store.apply(batch(record, auth_events=(auth_event(hint="\0"),)))
+    kept = store.exchange(record.id)
+    assert kept is not None
+    assert kept.model in ("m\0n", "m\u2400n")
+    assert (kept.tags, kept.error_message) == (record.tags, record.error_message)
+    assert len(kept.attempts) == len(store.auth_events(limit=5)) == 1
+    assert store.exchange("\0") is None
+
+
 def test_unknown_exchange_is_none(store: Store) -> None:
     assert store.exchange("nobody") is None
+
+
+def test_exchange_that_stands_in_one_batch_twice_is_one_row(store: Store) -> None:
+    store.apply(batch(opened(1, attempts=(attempt(1),)), settled(2), settled(1), opened(1)))
+    assert list(store.exchanges(limit=9)) == [settled(2), settled(1)]
 
 
 def test_settled_row_replaces_an_open_one(store: Store) -> None:

@@ -46,7 +46,7 @@ def test_what_is_read_again_is_an_edition_with_its_secrets(tmp_path: Path) -> No
         edition = await editions.read_again()
         assert edition.drain_s == 7
         assert edition.hash == read_config(path).snapshot.hash
-        assert edition.revealed() == {"env:UP": "sk-from-the-start"}
+        assert edition.secrets["env:UP"].reveal() == "sk-from-the-start"
         assert "sk-from-the-start" not in repr(edition)
         await editions.close()
 

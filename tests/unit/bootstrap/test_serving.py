@@ -19,6 +19,7 @@ from tollhouse.bootstrap.serving import Workshop, assemble
 from tollhouse.config.load import load
 from tollhouse.config.snapshot import to_wire
 from tollhouse.core.errors import GatewayError
+from tollhouse.core.secret import Secret
 from tollhouse.pipeline import House
 from tollhouse.ports.transport import UpstreamRequest
 from tollhouse.runtime.link import Boot, Reload
@@ -42,7 +43,7 @@ def wire(config: dict[str, Any]) -> bytes:
 
 def reload_of(config: dict[str, Any], secret: str = "sk-upstream") -> Reload:
     return Reload(
-        serial=1, config=wire(config), secrets={"env:UP": secret}, base_urls={}, waits_for_restart=()
+        serial=1, config=wire(config), secrets={"env:UP": Secret(secret)}, base_urls={}, waits_for_restart=()
     )
 
 
@@ -54,8 +55,8 @@ async def workshop(folder: Path, config: dict[str, Any] | None = None) -> AsyncI
     (folder / "tollhouse-journal").mkdir(exist_ok=True)
     boot = Boot(
         config=wire(config or tree()),
-        secrets={"env:UP": "sk-upstream"},
-        pepper="pepper",
+        secrets={"env:UP": Secret("sk-upstream")},
+        pepper=Secret("pepper"),
         base_urls={},
         folder=str(folder),
         writer="w1",
@@ -221,7 +222,8 @@ def test_provider_is_looked_at_once_for_all_its_credentials_and_without_any(tmp_
         assert looked_at(made) == {}
         several = checked({"path": "/health"}, credential=["env:UP", "env:UP2"])
         word = reload_of(several)
-        word = msgspec.structs.replace(word, secrets={"env:UP": "sk-upstream", "env:UP2": "sk-second"})
+        secrets = {"env:UP": Secret("sk-upstream"), "env:UP2": Secret("sk-second")}
+        word = msgspec.structs.replace(word, secrets=secrets)
         await made.reload(word)
         (subject,) = looked_at(made).values()
         assert subject.accounts == ("up", "up#2")

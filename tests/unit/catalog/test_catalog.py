@@ -8,6 +8,7 @@ import sys
 from importlib.resources import files
 
 import pytest
+from msgspec.structs import astuple
 
 from tollhouse import catalog
 from tollhouse.catalog import NOTHING, Facts, facts_of, table
@@ -79,8 +80,35 @@ def test_every_name_leads_to_a_row_and_every_pattern_can_be_matched() -> None:
 def test_every_number_is_one_that_can_be_true() -> None:
     for row in table().rows:
         assert row.context_window_tokens is None or 0 < row.context_window_tokens < 100_000_000
-        for price in (row.input_usd, row.output_usd, row.cache_read_usd, row.cache_write_usd):
-            assert price is None or 0 <= price < 10_000
+        for prices in ([row.prices] if row.prices is not None else []) + [each for _, each in row.tiers]:
+            assert all(price is None or 0 <= price < 10_000 for price in astuple(prices))
+        starts = [above for above, _ in row.tiers]
+        assert starts == sorted(set(starts))
+
+
+def test_calls_with_a_long_input_have_prices_of_their_own() -> None:
+    price = facts_of("anthropic", "claude-sonnet-4-5").price
+    assert price is not None
+    assert price.at(200_000) is price
+    assert price.at(200_001).input_per_million_nanousd == 6 * DOLLAR
+    assert price.at(200_001).output_per_million_nanousd == 22.5 * DOLLAR
+
+
+def test_what_is_cached_for_an_hour_and_what_is_heard_have_prices_of_their_own() -> None:
+    claude, gemini = facts_of("anthropic", "claude-sonnet-4-5"), facts_of("gemini", "gemini-2.5-flash")
+    assert claude.price is not None
+    assert gemini.price is not None
+    assert claude.price.cache_write_1h_per_million_nanousd == 6 * DOLLAR
+    assert gemini.price.audio_input_per_million_nanousd == 1 * DOLLAR
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [("perplexity", "sonar"), ("gemini", "gemini-2.5-flash-image"), ("openai", "gpt-image-1")],
+    ids=["by the request", "pictures", "pictures of another maker"],
+)
+def test_model_that_is_billed_for_more_than_tokens_of_text_has_no_price(kind: str, model: str) -> None:
+    assert facts_of(kind, model).price is None
 
 
 def test_every_kind_that_bills_by_the_token_is_in_the_table() -> None:

@@ -334,7 +334,43 @@ def test_route_that_leads_nowhere_is_an_error_when_the_tree_was_made_by_hand() -
         compile_config(msgspec.structs.replace(config, routes={"r": empty}), KINDS)
 
 
-@pytest.mark.parametrize("store", ["postgresql://u@h/db", "sqlite://", "tollhouse.db"])
+def test_several_workers_need_one_place_to_count_in() -> None:
+    text = "version: 1\nserver: {workers: 4}\n"
+    with pytest.raises(ConfigInvalid, match="Several workers") as refused:
+        compile_config(load(text), KINDS)
+    told = next(problem for problem in refused.value.problems if problem.path == "server.workers")
+    assert "redis://" in told.hint
+    assert compile_config(load(text + "shared: redis://h/0\n"), KINDS).server.workers == 4
+
+
+def test_several_workers_may_count_for_themselves_where_that_is_accepted() -> None:
+    snapshot = compile_config(load("version: 1\nserver: {workers: 4}\naccept_unshared_limits: true\n"), KINDS)
+    assert any("once for each worker" in warning.message for warning in snapshot.warnings)
+
+
+def test_teams_tags_and_routes_bring_their_limits_and_budgets() -> None:
+    text = """
+version: 1
+teams: {search: {limits: {requests_per_minute: 600}, budget: {usd: 0.000000001, period: month}, routes: [gpt-*]}}
+tags: {nightly: {budget: {usd: 20, period: day, hard: false}}}
+end_users: {limits: {concurrency: 2}}
+"""
+    snapshot = compile_config(load(text + WORKING.replace("version: 1", "")), KINDS)
+    team = snapshot.teams["search"]
+    assert (team.scope.id, team.scope.limits.requests_per_minute, team.routes) == (
+        "team:search",
+        600,
+        ("gpt-*",),
+    )
+    assert team.scope.budget is not None
+    assert (team.scope.budget.nanousd, team.scope.budget.is_hard) == (1, True)
+    nightly = snapshot.tags["nightly"].budget
+    assert nightly is not None
+    assert not nightly.is_hard
+    assert snapshot.end_users.limits.concurrency == 2
+
+
+@pytest.mark.parametrize("store", ["mysql://u@h/db", "sqlite://", "tollhouse.db"])
 def test_store_is_judged_again_when_the_environment_named_it(store: str) -> None:
     config = msgspec.structs.replace(load("version: 1"), store=store)
     with pytest.raises(ConfigInvalid, match="TOLLHOUSE_STORE"):

@@ -53,7 +53,7 @@ def test_schema_refuses_unknown_keys_everywhere() -> None:
     assert {
         name for name, definition in definitions() if definition["additionalProperties"] is not False
     } == set()
-    assert len(list(definitions())) == 18
+    assert len(list(definitions())) == 23
 
 
 def test_every_key_has_a_description() -> None:
@@ -161,8 +161,10 @@ def test_what_the_loader_takes_fits_the_schema(text: str) -> None:
     [
         {"version": 2},
         {"extra": 1},
-        {"server": {"workers": 2}},
-        {"store": "postgresql://h/db"},
+        {"server": {"workers": 300}},
+        {"store": "mysql://h/db"},
+        {"store": "postgresql://u:secret@h/db"},
+        {"shared": "redis://:secret@h/0"},
         {"providers": {"a": {"kind": "openai", "credential": "sk-abc"}}},
         {"routes": {"a b": {"deployments": []}}},
         {"providers": {"a": {"kind": "openai", "credential": ["env:A", "sk-abc"]}}},

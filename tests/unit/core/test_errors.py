@@ -21,6 +21,7 @@ STATUSES = {
     "upstream_unavailable": 502, "upstream_invalid_response": 502, "auth_unavailable": 503, "overloaded": 503,
     "timeout_connect": 504, "timeout_tls": 504, "timeout_first_header": 504, "timeout_first_token": 504,
     "timeout_idle": 504, "timeout_total": 504,
+    "rate_limited": 429, "budget_exceeded": 429, "model_price_unknown": 400, "limits_unavailable": 503,
 }  # fmt: skip
 
 

@@ -36,3 +36,8 @@ def test_secret_equals_only_itself() -> None:
     assert secret == secret
     assert secret != Secret(VALUE)
     assert secret.reveal() == VALUE
+
+
+@pytest.mark.parametrize("other", ["", VALUE, VALUE + "x", VALUE[:-1], "\udcff"])
+def test_secrets_are_compared_by_name_only(other: str) -> None:
+    assert Secret(VALUE).matches(Secret(other)) is (other == VALUE)

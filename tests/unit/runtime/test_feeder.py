@@ -88,9 +88,11 @@ class Books:
         self.offsets: dict[str, int] = {}
         self.refuses: set[str] = set()
         self.is_away = False
+        self.is_away_for: set[str] = set()
+        """Writers."""
 
     def apply(self, batch: FeedBatch) -> bool:
-        if self.is_away:
+        if self.is_away or batch.writer in self.is_away_for:
             raise StoreUnavailable("away")
         if any(row.id in self.refuses for row in batch.exchanges) or any(
             event.hint in self.refuses for event in batch.auth_events
@@ -291,6 +293,43 @@ def test_faults_are_not_forgotten_when_the_store_goes_away_before_they_are_told(
     books.is_away = False
     assert ours.fold().faults == (bad,)
     assert books.exchanges == [settled(1)]
+
+
+def test_writers_whose_rows_came_and_those_that_are_done_with_are_told(books: Books) -> None:
+    reader = Reader(dead_1=[intent(1)], dead_2=[], live_1=[intent(2)], idle_1=[])
+    reader.live = {"live", "idle"}
+    ours = feeder(books, reader)
+    report = ours.fold()
+    assert (report.writers, report.ended) == ({"dead", "live"}, {"dead"})
+    report = ours.fold()
+    assert (report.writers, report.ended) == (frozenset(), frozenset()), "once"
+
+
+def test_writer_that_is_done_with_is_not_forgotten_when_the_store_goes_away_before_it_is_told(
+    books: Books,
+) -> None:
+    books.is_away_for = {"second"}
+    ours = feeder(books, Reader(first_1=[settlement(1)], second_1=[settlement(2)]))
+    with pytest.raises(StoreUnavailable):
+        ours.fold()
+    books.is_away_for = set()
+    assert ours.fold().ended == {"first", "second"}
+
+
+def test_exchange_that_is_cut_stays_charged_with_what_was_reserved_for_it() -> None:
+    row = cut(opened(1, purses=("purse/key:a/total",), charged_nanousd=7, attempts=(attempt(1),)))
+    assert (row.purses, row.charged_nanousd, row.cost_nanousd) == (("purse/key:a/total",), 7, None)
+
+
+def test_repeat_that_was_charged_for_once_more_is_what_an_open_exchange_is_charged() -> None:
+    first = intent(1)
+    again = intent(1, 2)
+    charged = [
+        replace(first, exchange=replace(first.exchange, purses=("p",), charged_nanousd=7)),
+        replace(again, exchange=replace(again.exchange, purses=("p",), charged_nanousd=14)),
+    ]
+    ((row,), _) = merge(charged)
+    assert cut(row).charged_nanousd == 14
 
 
 def test_cutting_leaves_what_has_ended_as_it_is() -> None:

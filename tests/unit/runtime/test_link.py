@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tollhouse.core.secret import Secret
 from tollhouse.runtime.link import Link, Reload, Tell, Told
 
 
@@ -88,12 +89,30 @@ def test_configuration_travels_whole() -> None:
         word = Reload(
             serial=7,
             config=b"{}" * 200_000,
-            secrets={"env:KEY": "text"},
+            secrets={},
             base_urls={"demo": "http://127.0.0.1:1/v1"},
             waits_for_restart=("store",),
         )
         sending = asyncio.create_task(keeper.send(word))
         assert await worker.from_keeper() == word
         await sending
+
+    between(talk)
+
+
+def test_secrets_cross_the_link_whole_and_show_nowhere_else() -> None:
+    async def talk(keeper: Link, worker: Link) -> None:
+        word = Reload(
+            serial=1,
+            config=b"{}",
+            secrets={"env:UP": Secret("sk-canary")},
+            base_urls={},
+            waits_for_restart=(),
+        )
+        await keeper.send(word)
+        told = await worker.from_keeper()
+        assert isinstance(told, Reload)
+        assert told.secrets["env:UP"].reveal() == "sk-canary"
+        assert "sk-canary" not in repr(word) + repr(told)
 
     between(talk)

@@ -16,6 +16,7 @@ from tollhouse.core.routing import Candidate, Deployment
 from tollhouse.core.usage import Usage
 from tollhouse.stages.account import Accountant, AuthenticationLog, outcome_of
 from tollhouse.testing import FakeClock
+from workbench import counters
 
 
 class Book:
@@ -52,7 +53,7 @@ CANDIDATE = Candidate(deployment=Deployment(id="up/m", provider="up", model="m")
 
 def settle(passage_: Passage, clock: FakeClock) -> ExchangeRecord:
     book = Book()
-    Accountant(book, [book], clock).settle(passage_)
+    Accountant(book, [book], clock, counters(clock)).settle(passage_, lambda _: None)
     (entry,) = book.entries
     assert isinstance(entry, Settlement)
     assert book.records == [entry.exchange]
@@ -80,6 +81,15 @@ def test_broken_exchange_is_estimated_where_nobody_reported_usage(
     made.begin_attempt(CANDIDATE, clock.now(), clock.monotonic())
     (attempt,) = settle(made, clock).attempts
     assert (attempt.outcome, attempt.is_estimated) == (outcome, estimated)
+
+
+@pytest.mark.parametrize(("status", "estimated"), [(200, True), (400, False), (429, False), (500, False)])
+def test_exchange_that_the_upstream_refused_is_not_estimated(status: int, estimated: bool) -> None:
+    clock = FakeClock()
+    made = passage(clock, outcome=Outcome.UPSTREAM_ERROR)
+    made.begin_attempt(CANDIDATE, clock.now(), clock.monotonic()).status = status
+    (attempt,) = settle(made, clock).attempts
+    assert attempt.is_estimated is estimated
 
 
 def test_earlier_attempts_keep_how_they_ended() -> None:

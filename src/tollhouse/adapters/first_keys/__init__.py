@@ -8,21 +8,40 @@ store. Where this way does not lead to the keys, the store's does, a moment late
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
 from tollhouse.core.identity import VirtualKey
 
-_COLUMNS: Final = VirtualKey.__struct_fields__
 _PATIENCE_S: Final = 0.5
+_JSON: Final = ("routes", "limits", "budget", "doors", "networks", "hours", "tags", "metadata")
+"""Columns that hold documents, null where they say nothing."""
+_VERSION: Final = "version"
+"""Of a key; its column is named `changed_version`."""
+_PLAIN: Final = tuple([name for name in VirtualKey.__struct_fields__ if name not in (*_JSON, _VERSION)])
+_NAMES: Final = (_VERSION, *_PLAIN)
+_COLUMNS: Final = ("changed_version", *_PLAIN, *_JSON)
+
+
+def _decoder(name: str, type_: Any) -> Callable[[str], Any]:
+    """There may be very many keys, and what is alike in them is shared; but not a mapping, which can be changed."""
+    decode = msgspec.json.Decoder(type_).decode
+    return decode if name == "metadata" else lru_cache(maxsize=4096)(decode)
+
+
+_TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(VirtualKey)}
+_DECODERS: Final = [(name, _decoder(name, _TYPES[name])) for name in _JSON]
 
 
 def first_keys(path: Path) -> tuple[int, tuple[VirtualKey, ...]] | None:
-    """The version of the keys and all of them; None where there is no such database yet, or it cannot be read so."""
+    """The version of the keys and all of them; None where there is no such database yet, where its schema is not this
+    version's, or where it is none of SQLite's."""
     if not path.is_file():
         return None
     try:
@@ -37,7 +56,9 @@ def first_keys(path: Path) -> tuple[int, tuple[VirtualKey, ...]] | None:
         return None
 
 
-def _key(row: tuple[object, ...]) -> VirtualKey:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    values["routes"] = msgspec.json.decode(str(values["routes"]))
+def _key(row: tuple[Any, ...]) -> VirtualKey:
+    values = dict(zip(_NAMES, row, strict=False))
+    for (name, decode), text in zip(_DECODERS, row[len(_NAMES) :], strict=True):
+        if text is not None:
+            values[name] = decode(text)
     return msgspec.convert(values, VirtualKey)

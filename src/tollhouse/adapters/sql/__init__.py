@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tollhouse.adapters.sql.migrate import Migration
 from tollhouse.adapters.sql.store import SqlStore, open_store
 
-__all__ = ["SqlStore", "open_store"]
+__all__ = ["Migration", "SqlStore", "open_store"]

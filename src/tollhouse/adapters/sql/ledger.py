@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Insert,
     Row,
     Select,
     and_,
@@ -21,7 +23,8 @@ from sqlalchemy import (
     select,
 )
 
-from tollhouse.adapters.sql.bulk import upsert_rows
+from tollhouse.adapters.sql import spending
+from tollhouse.adapters.sql.bulk import insert_rows
 from tollhouse.adapters.sql.rows import (
     ATTEMPT_COLUMNS,
     EXCHANGE_COLUMNS,
@@ -31,7 +34,7 @@ from tollhouse.adapters.sql.rows import (
     exchange_row,
 )
 from tollhouse.adapters.sql.tables import ATTEMPTS, AUTH_EVENTS, EXCHANGES, FEED_POSITIONS
-from tollhouse.adapters.sql.upsert import upsert_advancing
+from tollhouse.adapters.sql.upsert import one_of, upsert, upsert_advancing
 from tollhouse.core.exchange import AttemptRecord, AuthEvent, ExchangeRecord, Outcome
 from tollhouse.ports.store import FeedBatch, FeedPosition, UsageRow
 
@@ -55,18 +58,27 @@ def _is_open(column: ColumnElement[str]) -> ColumnElement[bool]:
     return column == literal_column(f"'{Outcome.OPEN.value}'")
 
 
-_OPEN_EXCHANGE: Final = _is_open(EXCHANGES.c.outcome)
-_OPEN_ATTEMPT: Final = _is_open(ATTEMPTS.c.outcome)
+@cache
+def _settling_exchanges(dialect: str) -> Insert:
+    return upsert(dialect, EXCHANGES, where=_is_open(EXCHANGES.c.outcome), but=spending.charges_kept)
 
 
-def apply(connection: Connection, batch: FeedBatch) -> bool:
+@cache
+def _settling_attempts(dialect: str) -> Insert:
+    return upsert(dialect, ATTEMPTS, where=_is_open(ATTEMPTS.c.outcome))
+
+
+def apply(connection: Connection, batch: FeedBatch, now: float) -> bool:
     """See `ports.store.Store.apply`."""
     if batch.position is not None and not _advance(connection, batch.position):
         return False
+    dialect = connection.dialect.name
+    charges = spending.changes(connection, batch.writer, batch.exchanges)
     rows = [exchange_row(record, batch.writer) for record in batch.exchanges]
-    upsert_rows(connection, EXCHANGES, EXCHANGE_COLUMNS, rows, _OPEN_EXCHANGE)
+    insert_rows(connection, _settling_exchanges(dialect), EXCHANGE_COLUMNS, rows)
     attempts = [attempt_row(record.id, attempt) for record in batch.exchanges for attempt in record.attempts]
-    upsert_rows(connection, ATTEMPTS, ATTEMPT_COLUMNS, attempts, _OPEN_ATTEMPT)
+    insert_rows(connection, _settling_attempts(dialect), ATTEMPT_COLUMNS, attempts)
+    spending.apply(connection, charges, now)
     events = [_event_values(event) for event in batch.auth_events]
     if events:
         connection.execute(insert(AUTH_EVENTS), events)
@@ -148,7 +160,7 @@ def usage_by(by: str, *, since: float | None) -> Select[Any]:
         query = query.where(columns.at >= since)
     if by in _CALLERS:
         query = query.where(columns.mirrors.is_(None))
-    return query.group_by(*group).order_by(requests.desc(), *group)
+    return query.group_by(*group).order_by(requests.desc(), *[column.nulls_first() for column in group])
 
 
 def auth_events(connection: Connection, *, limit: int) -> list[AuthEvent]:
@@ -160,14 +172,18 @@ def auth_events(connection: Connection, *, limit: int) -> list[AuthEvent]:
 def _advance(connection: Connection, position: FeedPosition) -> bool:
     statement = upsert_advancing(connection.dialect.name, FEED_POSITIONS, "offset_bytes")
     values = {"segment": position.segment, "offset_bytes": position.offset_bytes}
-    return connection.execute(statement, values).rowcount > 0
+    counted = statement.execution_options(preserve_rowcount=True)
+    return connection.execute(counted, values).rowcount > 0
 
 
 def _with_attempts(connection: Connection, rows: Sequence[Row[Any]]) -> list[ExchangeRecord]:
+    dialect = connection.dialect.name
     attempts: defaultdict[str, list[AttemptRecord]] = defaultdict(list)
     for start in range(0, len(rows), _IDS_AT_ONCE):
         ids = [row._mapping["id"] for row in rows[start : start + _IDS_AT_ONCE]]
-        query = select(ATTEMPTS).where(ATTEMPTS.c.exchange_id.in_(ids)).order_by(ATTEMPTS.c.number)
+        query = (
+            select(ATTEMPTS).where(one_of(dialect, ATTEMPTS.c.exchange_id, ids)).order_by(ATTEMPTS.c.number)
+        )
         for row in connection.execute(query):
             attempts[row._mapping["exchange_id"]].append(attempt_record(row))
     return [exchange_record(row, attempts[row._mapping["id"]]) for row in rows]

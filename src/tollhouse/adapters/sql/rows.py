@@ -1,4 +1,7 @@
-"""Records to rows and back. Column names are the records' field names, so a field that is added finds its column."""
+"""Exchanges and attempts to rows and back.
+
+Column names are the records' field names, so a field that is added finds its column.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Row
 
-from tollhouse.adapters.sql.tables import ATTEMPTS, EXCHANGES, KEYS
+from tollhouse.adapters.sql.tables import ATTEMPTS, EXCHANGES
 from tollhouse.core.exchange import AttemptRecord, Caller, ExchangeRecord, Outcome
-from tollhouse.core.identity import VirtualKey
 from tollhouse.core.operation import Operation
 from tollhouse.core.usage import Usage, UsageSource
 
-Values = dict[str, Any]
 _DAY_S: Final = 86400
+_LISTS: Final = ("dropped", "tags", "purses")
+"""JSON arrays of names, null where there are none."""
 _NAMES: Final = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -26,12 +29,11 @@ def _shared(record: type[msgspec.Struct], columns: Iterable[str], *, besides: se
 
 
 _EXCHANGE: Final = _shared(
-    ExchangeRecord, EXCHANGES.columns.keys(), besides={"operation", "outcome", "dropped"}
+    ExchangeRecord, EXCHANGES.columns.keys(), besides={"operation", "outcome", *_LISTS}
 )
 _CALLER: Final = _shared(Caller, EXCHANGES.columns.keys(), besides=set())
 _USAGE: Final = _shared(Usage, EXCHANGES.columns.keys(), besides={"source"})
 _ATTEMPT: Final = _shared(AttemptRecord, ATTEMPTS.columns.keys(), besides={"outcome"})
-_KEY: Final = _shared(VirtualKey, KEYS.columns.keys(), besides={"routes"})
 
 _of_exchange: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_EXCHANGE)
 _of_caller: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*_CALLER)
@@ -41,7 +43,7 @@ _UNKNOWN_USAGE: Final = (None,) * (len(_USAGE) + 1)
 
 
 EXCHANGE_COLUMNS: Final = (
-    *_EXCHANGE, *_CALLER, "writer", "day", "operation", "outcome", "is_sent", "dropped", *_USAGE, "usage_source",
+    *_EXCHANGE, *_CALLER, "writer", "day", "operation", "outcome", "is_sent", *_LISTS, *_USAGE, "usage_source",
 )  # fmt: skip
 """What `exchange_row` gives, in its order."""
 ATTEMPT_COLUMNS: Final = (*_ATTEMPT, "exchange_id", "outcome")
@@ -58,9 +60,19 @@ def exchange_row(record: ExchangeRecord, writer: str) -> tuple[Any, ...]:
         record.operation.value,
         record.outcome.value,
         bool(record.attempts),
-        msgspec.json.encode(record.dropped).decode() if record.dropped else None,
+        _document(record.dropped) if record.dropped else None,
+        _document(record.tags) if record.tags else None,
+        _document(record.purses) if record.purses else None,
         *(_UNKNOWN_USAGE if usage is None else (*_of_usage(usage), usage.source.value)),
     )
+
+
+def _document(names: tuple[str, ...]) -> str:
+    return msgspec.json.encode(names).decode()
+
+
+def _names(document: str | None) -> tuple[str, ...]:
+    return _NAMES.decode(document) if document else ()
 
 
 def attempt_row(exchange_id: str, record: AttemptRecord) -> tuple[Any, ...]:
@@ -76,7 +88,9 @@ def exchange_record(row: Row[Any], attempts: Sequence[AttemptRecord]) -> Exchang
         caller=Caller(**{name: values[name] for name in _CALLER}),
         usage=_usage(values),
         attempts=tuple(attempts),
-        dropped=_NAMES.decode(values["dropped"]) if values["dropped"] else (),
+        dropped=_names(values["dropped"]),
+        tags=_names(values["tags"]),
+        purses=_names(values["purses"]),
     )
 
 
@@ -91,13 +105,3 @@ def _usage(values: Mapping[Any, Any]) -> Usage | None:
 def attempt_record(row: Row[Any]) -> AttemptRecord:
     values = row._mapping
     return AttemptRecord(outcome=Outcome(values["outcome"]), **{name: values[name] for name in _ATTEMPT})
-
-
-def key_values(key: VirtualKey, version: int) -> Values:
-    values = {name: getattr(key, name) for name in _KEY}
-    return values | {"routes": msgspec.json.encode(key.routes).decode(), "changed_version": version}
-
-
-def key_record(row: Row[Any]) -> VirtualKey:
-    values = row._mapping
-    return VirtualKey(routes=_NAMES.decode(values["routes"]), **{name: values[name] for name in _KEY})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tollhouse.ports.store import StoreUnavailable
 
@@ -25,6 +29,43 @@ _MEANINGS: Final = {
     "SQLITE_FULL": "the disk is full. Make room.",
     "SQLITE_IOERR": "the disk does not read or write as it should. Check the disk and the system's log.",
 }
+
+
+class SqliteDatabase:
+    """Implements `database.Database` on one file."""
+
+    migrates_itself = True
+    errors: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout, sqlite3.Error, OSError)
+
+    def __init__(self, path: Path, *, busy_s: float = _BUSY_S) -> None:
+        self.place = str(path)
+        self._engine = sqlite_engine(path, busy_s=busy_s)
+
+    def make_ready(self) -> None:
+        make_ready(self._engine)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(is_writing=True) as connection, connection.begin():
+            yield connection
+
+    migrating = writing
+
+    def refusal(self, fault: BaseException) -> str | None:
+        return str(fault.orig) if isinstance(fault, IntegrityError | DataError) else None
+
+    def meaning(self, fault: BaseException) -> str:
+        if isinstance(fault, PoolTimeout):
+            return "all its connections are in use. Try again."
+        return meaning(fault.orig if isinstance(fault, DBAPIError) and fault.orig is not None else fault)
+
+    def close(self) -> None:
+        self._engine.dispose()
 
 
 def database_path(url: URL, folder: Path) -> Path:

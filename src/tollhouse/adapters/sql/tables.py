@@ -10,17 +10,20 @@ from typing import Final
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
-    Text,
     text,
 )
 
-HEAD: Final = "0003"
+from tollhouse.adapters.sql.column_types import Text
+
+HEAD: Final = "0006"
 """The revision of the newest migration: a store that stands there needs none."""
 
 METADATA: Final = MetaData()
@@ -39,8 +42,25 @@ KEYS: Final = Table(
     Column("expires_at", Double),
     Column("revoked_at", Double),
     Column("changed_version", BigInteger, nullable=False),  # of keys_version, when it last changed
+    # Columns that came later stand last, and are null in rows that are older than they.
+    Column("disabled_at", Double),
+    Column("former_digest", Text),
+    Column("former_until", Double),
+    Column("limits", Text),  # like all below but one: JSON, null where it says nothing
+    Column("budget", Text),
+    Column("doors", Text),
+    Column("networks", Text),
+    Column("hours", Text),
+    Column("tags", Text),
+    Column("max_output_tokens", BigInteger),
+    Column("metadata", Text),
+    Column("project", Text),
+    Column("account", Text),
     Index("ix_keys_digest", "digest", unique=True),
+    Index("ix_keys_former_digest", "former_digest", unique=True),
     Index("ix_keys_changed_version", "changed_version"),
+    Index("ix_keys_project", "project"),
+    Index("ix_keys_account", "account"),
 )
 
 KEYS_VERSION: Final = Table(
@@ -97,6 +117,10 @@ EXCHANGES: Final = Table(
     Column("dropped", Text),  # a JSON array of names; null where nothing was
     Column("mirrors", Text),  # the exchange this one is a copy of
     Column("replays", Text),  # the exchange whose recorded answer was given
+    Column("end_user", Text),
+    Column("tags", Text),  # a JSON array, null where there are none
+    Column("purses", Text),  # the same: what it is charged to
+    Column("charged_nanousd", BigInteger),  # to each of them
     Index("ix_exchanges_at", "at"),
     Index("ix_exchanges_key_id_at", "key_id", "at"),
     Index(
@@ -142,4 +166,173 @@ FEED_POSITIONS: Final = Table(
     METADATA,
     Column("segment", Text, primary_key=True),
     Column("offset_bytes", BigInteger, nullable=False),
+)
+
+SECRETS: Final = Table(
+    "secrets",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),  # empty for the operator's own
+    Column("name", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),  # of the text, from 1 on
+    Column("fingerprint", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("key_id", Text, nullable=False),  # the master key that the data key is wrapped under
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_secrets_team_name", "team", "name", unique=True),
+)
+
+SPENDING: Final = Table(
+    "spending",
+    METADATA,
+    Column("purse", Text, primary_key=True),
+    Column("writer", Text, primary_key=True),
+    Column("nanousd", BigInteger, nullable=False),  # the sum over the exchanges of this writer
+    Column("changed_at", Double, nullable=False),
+    # SQLite would go on in floating point where PostgreSQL refuses.
+    CheckConstraint("nanousd BETWEEN -9223372036854775807 AND 9223372036854775807", name="ck_spending_range"),
+    Index("ix_spending_changed_at", "changed_at"),
+)
+
+ORGANISATIONS: Final = Table(
+    "organisations",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("limits", Text, nullable=False),  # JSON, like budgets, routes and metadata everywhere below
+    Column("budget", Text),
+    Column("metadata", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+TEAMS: Final = Table(
+    "teams",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("organisation", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("routes", Text),
+    Column("limits", Text, nullable=False),
+    Column("budget", Text),
+    Column("metadata", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+PROJECTS: Final = Table(
+    "projects",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("routes", Text),
+    Column("limits", Text, nullable=False),
+    Column("budget", Text),
+    Column("metadata", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_projects_team", "team"),
+)
+
+ACCOUNTS: Final = Table(
+    "accounts",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("team", Text),
+    Column("limits", Text, nullable=False),
+    Column("budget", Text),
+    Column("metadata", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("disabled_at", Double),
+    Index("ix_accounts_email", "email", unique=True),
+    Index("ix_accounts_team", "team"),
+)
+
+ADMIN_KEYS: Final = Table(
+    "admin_keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+    Index("ix_admin_keys_digest", "digest", unique=True),
+    Index("ix_admin_keys_account", "account"),
+)
+
+ROLE_ASSIGNMENTS: Final = Table(
+    "role_assignments",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("team", Text),
+    Column("created_at", Double, nullable=False),
+    Index("ix_role_assignments_account", "account"),
+    Index("ix_role_assignments_team", "team"),
+)
+
+PAUSES: Final = Table(
+    "pauses",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+RULES_VERSION: Final = Table(
+    "rules_version",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1; no row before the first change
+    Column("version", BigInteger, nullable=False),
+)
+
+AUDIT: Final = Table(
+    "audit",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("before_digest", Text),
+    Column("after_digest", Text),
+    Column("request_id", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("seal_before", Text, nullable=False),
+    Column("seal", Text, nullable=False),
+)
+
+AUDIT_HEAD: Final = Table(
+    "audit_head",
+    METADATA,
+    Column(
+        "id", Integer, primary_key=True, autoincrement=False
+    ),  # always 1; no row before the first of the log
+    Column("count", BigInteger, nullable=False),
+    Column("seal", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+REMEMBERED: Final = Table(
+    "remembered_requests",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("request", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("salt", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Index("ix_remembered_requests_at", "at"),
 )

@@ -1,6 +1,14 @@
-"""The machine's own clock, randomness and key file."""
+"""The machine's own clock and randomness, its key file, and what becomes of a process's memory."""
 
 from .clock import SystemClock
-from .master_key import MasterKeyUnusable, load_master_key
+from .dumps import forbid_dumps
+from .master_key import MasterKeyUnusable, add_master_key, given_keyring, load_keyring
 
-__all__ = ["MasterKeyUnusable", "SystemClock", "load_master_key"]
+__all__ = [
+    "MasterKeyUnusable",
+    "SystemClock",
+    "add_master_key",
+    "forbid_dumps",
+    "given_keyring",
+    "load_keyring",
+]

@@ -13,6 +13,14 @@ from tollhouse.ports.dialect import Ask, ClientCall, Span
 from tollhouse.wire.json_scan import JsonFault, TopLevel, top_level
 
 _LONGEST_MODEL: Final = 200
+_COUNTED: Final = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of",
+    "generationConfig", "generation_config", "inferenceConfig", "additionalModelRequestFields", "container",
+    "documents", "mcp_servers", "modalities", "models", "plugins", "prediction", "prompt", "provider", "query",
+    "service_tier", "serviceTier", "speed", "toolConfig", "tools", "web_search_options",
+)  # fmt: skip
+"""What says, in one dialect or another, how much may come out and what it may cost: budgets reckon by it, in all of
+them."""
 
 
 def scanned(body: bytes, *, once: Iterable[str]) -> TopLevel:
@@ -24,7 +32,7 @@ def scanned(body: bytes, *, once: Iterable[str]) -> TopLevel:
         raise invalid_request(
             f"The request's body cannot be read: {fault}.", hint="Send one JSON object in UTF-8."
         ) from None
-    for name in once:
+    for name in (*once, *_COUNTED) if scan.duplicates else ():
         if name in scan.duplicates:
             raise invalid_request(
                 f"`{name}` stands in the request more than once.", param=name, hint=f"Send `{name}` once."

@@ -27,6 +27,8 @@ _CODES: Final = {
     ErrorKind.UNSUPPORTED_PARAMETER: "invalid_prompt",
     ErrorKind.CONTENT_BLOCKED: "invalid_prompt",
     ErrorKind.CONTEXT_LENGTH_EXCEEDED: "context_length_exceeded",
+    ErrorKind.RATE_LIMITED: "rate_limit_exceeded",
+    ErrorKind.BUDGET_EXCEEDED: "insufficient_quota",
     ErrorKind.UPSTREAM_RATE_LIMITED: "rate_limit_exceeded",
 }
 """What clients of failed responses act on; everything else is a `server_error` to them. The code of the context is in

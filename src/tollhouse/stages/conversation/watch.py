@@ -50,6 +50,10 @@ class Watched:
         return self._inner.request
 
     @property
+    def added_tokens(self) -> int:
+        return self._inner.added_tokens
+
+    @property
     def stream_type(self) -> bytes:
         return self._inner.stream_type
 

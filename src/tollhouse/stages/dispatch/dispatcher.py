@@ -189,7 +189,7 @@ class Dispatcher:
         except GatewayError as error:
             return error
         passage.dropped = crossing.dropped
-        attempt = await self._begin(passage, candidate)
+        attempt = await self._begin(passage, candidate, crossing.added_tokens)
         try:
             outcome = await self._attempt(
                 trial.plan, crossing, binding, passage, permit, is_stream=call.is_stream
@@ -245,8 +245,10 @@ class Dispatcher:
             if answer is not None and not is_handed_on:
                 answer.close()
 
-    async def _begin(self, passage: Passage, candidate: Candidate) -> Attempt:
+    async def _begin(self, passage: Passage, candidate: Candidate, added_tokens: int = 0) -> Attempt:
         clock = self._clock
+        if passage.cover is not None:
+            await passage.cover(added_tokens)
         attempt = passage.begin_attempt(candidate, clock.now(), clock.monotonic())
         try:
             await self._journal.write_ahead(

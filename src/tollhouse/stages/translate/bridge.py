@@ -34,6 +34,7 @@ Convert = Callable[[bytes], tuple[bytes, Reading]]
 class Converted:
     """One attempt of an operation that has no streams."""
 
+    added_tokens = 0
     __slots__ = ("_convert", "_other", "dropped", "reply_type", "request", "stream_type")
 
     def __init__(
@@ -61,13 +62,14 @@ class Bridge:
 
     __slots__ = (
         "_call", "_emulation", "_endpoint", "_faces", "_issuer", "_other", "_recall", "_scene", "_tenant", "_theirs",
-        "_trail", "dropped", "reply_type", "request", "stream_type",
+        "_trail", "added_tokens", "dropped", "reply_type", "request", "stream_type",
     )  # fmt: skip
 
     def __init__(
         self,
         request: UpstreamRequest,
         *,
+        added_tokens: int,
         call: ClientCall,
         scene: Scene,
         dialect: Dialect,
@@ -83,6 +85,7 @@ class Bridge:
         assert dialect.chat is not None
         assert other.chat is not None
         self.request = request
+        self.added_tokens = added_tokens
         self.dropped = dropped
         self.stream_type = endpoint.stream_type.encode("ascii")
         kind = dialect.stream_kind(call)

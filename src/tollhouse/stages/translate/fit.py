@@ -10,6 +10,7 @@ from tollhouse.ports.provider import Endpoint
 
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 """Values stay the bytes they are."""
+_NULL: Final = msgspec.Raw(b"null")
 
 
 def members(body: bytes) -> dict[str, msgspec.Raw]:
@@ -38,3 +39,18 @@ def fitted(body: bytes, endpoint: Endpoint, betas: tuple[str, ...]) -> bytes:
 def without(body: bytes, names: frozenset[str]) -> bytes:
     """The body without some top-level members."""
     return msgspec.json.encode({name: value for name, value in members(body).items() if name not in names})
+
+
+_LIMIT: Final = "max_completion_tokens"
+
+
+def with_limit_as(body: bytes, word: str) -> bytes:
+    """A chat completion whose limit on output is told in the word that every server of its kind knows. There are two:
+    the newer one is unread by some that know the older."""
+    if word == _LIMIT or _LIMIT.encode() not in body:
+        return body
+    fields = members(body)
+    if fields.get(word, _NULL) != _NULL or fields.get(_LIMIT, _NULL) == _NULL:
+        return body
+    fields.pop(word, None)
+    return msgspec.json.encode({word if name == _LIMIT else name: value for name, value in fields.items()})

@@ -65,6 +65,10 @@ class PassthroughMeter:
             self._stop()
 
     @property
+    def dialect(self) -> str:
+        return self._dialect.name
+
+    @property
     def reading(self) -> Reading:
         if self._tap is not None:
             self._note(self._tap)

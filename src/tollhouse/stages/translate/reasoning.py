@@ -147,6 +147,28 @@ def with_reasoning(
     return msgspec.structs.replace(request, messages=tuple(messages)), losses
 
 
+def restored_bytes(sent: ModelRequest, restored: ModelRequest) -> int:
+    """How many bytes of thoughts `with_reasoning` has added to a request."""
+    pairs = zip(sent.messages, restored.messages, strict=True)
+    return sum(
+        [
+            max(_thought_bytes(after) - _thought_bytes(before), 0)
+            for before, after in pairs
+            if after is not before
+        ]
+    )
+
+
+def _thought_bytes(message: Message) -> int:
+    total = 0
+    for part in message.parts:
+        texts = [part.text] if isinstance(part, Thinking) else []
+        if isinstance(part, Thinking | ToolCall) and part.signature is not None:
+            texts.append(part.signature.value)
+        total += sum([len(text.encode("utf-8", "surrogatepass")) for text in texts])
+    return total
+
+
 class _Memory:
     """What a tenant's call was signed with."""
 

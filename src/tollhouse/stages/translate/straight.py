@@ -12,6 +12,7 @@ from tollhouse.wire.bedrock_chunks import ChunkUnwrapper
 class Straight:
     """One attempt without translation."""
 
+    added_tokens = 0
     __slots__ = ("_call", "_dialect", "_endpoint", "dropped", "reply_type", "request", "stream_type")
 
     def __init__(

@@ -23,11 +23,11 @@ from tollhouse.ports.transport import UpstreamRequest
 from .aside import aside
 from .bridge import Bridge, Converted
 from .emulation import Emulation
-from .fit import fitted, members, without
+from .fit import fitted, members, with_limit_as, without
 from .headers import straight_headers, translated_headers
 from .losses import declare, refused
 from .media import with_media
-from .reasoning import with_reasoning
+from .reasoning import restored_bytes, with_reasoning
 from .straight import Straight
 from .trail import Trail
 from .way import Way, Ways, path_of
@@ -73,6 +73,8 @@ class Translator:
         """The way to a candidate who can be reached. Raises: GatewayError, before anything is spent."""
         way = self._workbench.ways.find(upstream, candidate, self._call, self._dialect)
         assert way is not None, "a plan names only candidates that offer the operation"
+        if self._call.is_limited and Field.MAX_OUTPUT_TOKENS in way.traits.unsupported:
+            raise refused("max_output_tokens", "It cannot be told how long an answer may be.", upstream.name)
         if way.is_straight:
             return self._straight(candidate, upstream, way)
         match way.endpoint.operation:
@@ -97,6 +99,8 @@ class Translator:
         body = self._dialect.forward(
             call, candidate.model, ask_usage=call.is_stream and traits.takes_stream_options
         )
+        if call.is_limited and self._dialect.name == "openai_chat":
+            body = with_limit_as(body, traits.output_limit_field)
         if is_marked(body):
             body = self._dialect.mend(body, traits.issuer)
         dropped = tuple(f"anthropic-beta: {name}" for name in betas.removed)
@@ -131,12 +135,13 @@ class Translator:
             request, leftovers = await aside(self._call.body, faces.read_request, self._call)
             self._conversation = request, leftovers, Trail(request)
         request, leftovers, trail = self._conversation
-        request, emulation, losses = await self._prepared(request, candidate, traits, way, trail)
+        request, emulation, losses, added_bytes = await self._prepared(request, candidate, traits, way, trail)
         written = await aside(self._call.body, theirs.write_request, request, traits)
         dropped = declare((*losses, *written.losses), leftovers, faces.words, self._mode, upstream.name)
         outgoing, absorbed = self._written(candidate, upstream, way, written)
         return Bridge(
             outgoing,
+            added_tokens=added_bytes,
             call=self._call,
             scene=self._scene,
             dialect=self._dialect,
@@ -152,13 +157,15 @@ class Translator:
 
     async def _prepared(
         self, request: ModelRequest, candidate: Candidate, traits: Traits, way: Way, trail: Trail
-    ) -> tuple[ModelRequest, Emulation, list[Loss]]:
-        """The request as the upstream can be asked, the writer's own business aside."""
-        request = msgspec.structs.replace(request, model=candidate.model)
+    ) -> tuple[ModelRequest, Emulation, list[Loss], int]:
+        """The request as the upstream can be asked, the writer's own business aside; and of how many bytes are the
+        thoughts in it that the caller has not sent."""
+        asked = request = msgspec.structs.replace(request, model=candidate.model)
         request, losses = with_reasoning(request, traits.issuer, self._workbench.recall, self._tenant, trail)
+        added_bytes = restored_bytes(asked, request)
         emulation = Emulation(request, traits, keeps_namespaces=way.dialect.name == "openai_responses")
         request = await with_media(emulation.request, traits, self._workbench.fetcher, self._fetched)
-        return request, emulation, [*losses, *emulation.losses]
+        return request, emulation, [*losses, *emulation.losses], added_bytes
 
     async def _count(self, candidate: Candidate, upstream: Upstream, way: Way) -> Crossing:
         faces, theirs = self._dialect.counting, way.dialect.counting
@@ -166,7 +173,7 @@ class Translator:
         assert theirs is not None
         traits = _traits(candidate, way)
         request, leftovers = await aside(self._call.body, faces.read_request, self._call)
-        request, _, losses = await self._prepared(request, candidate, traits, way, Trail(request))
+        request, _, losses, _ = await self._prepared(request, candidate, traits, way, Trail(request))
         written = await aside(self._call.body, theirs.write_request, request, traits)
         words: Mapping[Field, str] = self._dialect.chat.words if self._dialect.chat is not None else {}
         dropped = declare((*losses, *written.losses), leftovers, words, self._mode, upstream.name)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
+from tollhouse.administration import Answer, Errand
 from tollhouse.core.problem import ConfigProblem
 from tollhouse.core.reload import ReloadReport
 
@@ -24,10 +24,13 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True):
 class Office(Protocol):
     """Who knows."""
 
-    def deployments(self) -> Sequence[object]:
-        """One msgspec.Struct for each deployment: what is known of it right now."""
+    async def deployments(self) -> bytes:
+        """A JSON document: what is known of each deployment right now. Raises: OSError when nobody can say."""
 
     def in_force(self) -> InForce: ...
 
     async def reload_by_keeper(self) -> ReloadReport:
         """Read the configuration again and serve by it, if it is good. Raises: OSError when nobody can."""
+
+    async def administrate(self, errand: Errand) -> Answer:
+        """Have the keeper do an errand: it has the store. Raises: OSError when it is gone or silent."""

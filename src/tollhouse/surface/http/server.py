@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -36,17 +36,21 @@ _EXPOSITION: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-
 _FORWARDED: Final = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")
 
 
+Exposition = Callable[[], Awaitable[bytes]]
+"""Gives the text that a scraper of metrics reads."""
+
+
 class HttpServer:
     """The house's front. Implements connection.Front.
 
-    `metrics` gives the exposition text, or is None where metrics are off.
+    `metrics` is None where metrics are off.
     """
 
     def __init__(
         self,
         house: House,
         limits: Limits,
-        metrics: Callable[[], bytes] | None,
+        metrics: Exposition | None,
         admin: AdminDoor | None = None,
     ) -> None:
         self.house = house
@@ -134,7 +138,7 @@ class HttpServer:
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
 
-    def serve_by(self, house: House, limits: Limits, metrics: Callable[[], bytes] | None) -> None:
+    def serve_by(self, house: House, limits: Limits, metrics: Exposition | None) -> None:
         """Have every exchange that begins from now on meet another house; the others end in the one they began in.
 
         Connections that are open keep the limits they were opened under.
@@ -154,7 +158,7 @@ class HttpServer:
             return
         if request.path in OPEN_DOORS:
             if takes(request.method, "GET"):
-                self._serve_open(request, reply)
+                await self._serve_open(request, reply)
                 return
             allowed = "GET"
         self._refuse(reply, no_such_door(request.method, request.path, allowed), request)
@@ -169,7 +173,7 @@ class HttpServer:
 
     # -- the open doors
 
-    def _serve_open(self, request: WireRequest, reply: Response) -> None:
+    async def _serve_open(self, request: WireRequest, reply: Response) -> None:
         match request.path:
             case "/healthz":
                 reply.send(200, [_TEXT], b"ok\n")
@@ -178,7 +182,7 @@ class HttpServer:
             case _ if self._metrics is None:
                 self._refuse(reply, no_such_door(request.method, request.path, None), request)
             case _ if is_from_here(request):
-                reply.send(200, [_EXPOSITION], self._metrics())
+                reply.send(200, [_EXPOSITION], await self._metrics())
             case _:
                 self._refuse(reply, _not_from_here(), request)
 

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tollhouse.adapters.first_keys import first_keys
 from tollhouse.adapters.sql import open_store
 from tollhouse.core.identity import VirtualKey
+from tollhouse.core.limits import Budget, Limits, Period
 
 
 def key(number: int, **more: object) -> VirtualKey:
@@ -25,17 +27,35 @@ def key(number: int, **more: object) -> VirtualKey:
     return VirtualKey(**{**fields, **more})
 
 
+FULL = key(
+    3,
+    disabled_at=3.5,
+    former_digest="before",
+    former_until=4.5,
+    limits=Limits(requests_per_minute=60, concurrency=2),
+    budget=Budget(nanousd=10**10, period=Period.MONTH, timezone="Europe/Berlin", alerts_percent=(50,)),
+    doors=("chat",),
+    networks=("10.0.0.0/8",),
+    hours=("Mon-Fri 08:00-18:00 Europe/Berlin",),
+    tags=("ci", "ü"),
+    max_output_tokens=4096,
+    metadata={"owner": "ops"},
+)
+
+
 def test_keys_and_version_are_those_of_the_store(tmp_path: Path) -> None:
     store = open_store("sqlite:///books.db", tmp_path)
     store.prepare()
     store.add_key(key(1, team="search", expires_at=2.5, hint="sk-…"))
     store.add_key(key(2))
+    store.add_key(FULL)
     store.revoke_key("key_1", 9.5)
     version, keys = store.keys()
     assert first_keys(tmp_path / "books.db") == (version, tuple(keys))
     store.close()
     assert first_keys(tmp_path / "books.db") == (version, tuple(keys))
-    assert len(keys) == 2
+    assert [key.id for key in keys] == ["key_1", "key_2", "key_3"]
+    assert replace(keys[2], version=0) == FULL
 
 
 def test_missing_database_is_not_made(tmp_path: Path) -> None:
@@ -59,6 +79,36 @@ def test_other_schema_is_left_to_the_store(tmp_path: Path) -> None:
         made.execute("CREATE TABLE keys (id TEXT)")
     made.close()
     assert first_keys(path) is None
+
+
+def test_schema_of_the_release_before_is_left_to_the_store(tmp_path: Path) -> None:
+    """It has no column for what a key may use, and a key without its limits must not be let in."""
+    store = open_store("sqlite:///books.db", tmp_path)
+    store.prepare()
+    store.add_key(FULL)
+    store.close()
+    path = tmp_path / "books.db"
+    with sqlite3.connect(path) as older:
+        older.execute("ALTER TABLE keys DROP COLUMN limits")
+    older.close()
+    assert first_keys(path) is None
+
+
+@pytest.mark.parametrize("column", ["limits", "budget", "routes", "created_at"])
+def test_key_that_cannot_be_read_is_left_to_the_store(tmp_path: Path, column: str) -> None:
+    store = open_store("sqlite:///books.db", tmp_path)
+    store.prepare()
+    store.add_key(FULL)
+    store.close()
+    path = tmp_path / "books.db"
+    with sqlite3.connect(path) as damaged:
+        damaged.execute(f"UPDATE keys SET {column} = 'x'")
+    damaged.close()
+    assert first_keys(path) is None
+
+
+def test_database_of_a_server_is_left_to_the_store() -> None:
+    assert first_keys(Path("postgresql://keeper:secret@127.0.0.1/books")) is None
 
 
 def test_database_library_is_not_loaded() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from contract.store.samples import AT, batch, key, settled
 from tollhouse.adapters.sql import SqlStore, open_store
-from tollhouse.adapters.sql.sqlite import meaning, sqlite_engine
+from tollhouse.adapters.sql.sqlite import SqliteDatabase, meaning
 from tollhouse.ports.store import StoreUnavailable
 
 
@@ -38,7 +38,11 @@ def test_absolute_path_stands_for_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "word"),
     [
-        ("postgresql://keeper:hunter2@db/books", "SQLite, not in postgresql"),
+        ("mysql://keeper:hunter2@db/books", "SQLite or PostgreSQL, not in mysql"),
+        ("postgres://keeper:hunter2@db/books", "not in postgres"),
+        ("postgresql://keeper:hunter2@db:x/books?y", "cannot be read"),
+        ("postgresql://keeper:hun%ter2@db/books", "cannot be read"),
+        ("postgresql://keeper@db/books?pass=hunter2", "cannot be read"),
         ("sqlite+aiosqlite:///books.db", "not in sqlite+aiosqlite"),
         ("hunter2", "sqlite:///tollhouse.db"),
         ("", "sqlite:///tollhouse.db"),
@@ -101,14 +105,14 @@ def test_damaged_database_is_told(tmp_path: Path) -> None:
 
 
 def test_locked_database_is_told_and_usable_again_afterwards(tmp_path: Path) -> None:
-    engine = sqlite_engine(tmp_path / "books.db", busy_s=0.1)
-    store = SqlStore(engine, place="books.db")
+    store = SqlStore(SqliteDatabase(tmp_path / "books.db", busy_s=0.1))
     store.prepare()
     other = sqlite3.connect(tmp_path / "books.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     message = told(lambda: store.add_key(key(1)))
     assert message == (
-        "the database books.db cannot be used: another process keeps it locked. Stop that process, or try again."
+        f"the database {tmp_path / 'books.db'} cannot be used:"
+        " another process keeps it locked. Stop that process, or try again."
     )
     other.execute("ROLLBACK")
     other.close()
@@ -118,8 +122,7 @@ def test_locked_database_is_told_and_usable_again_afterwards(tmp_path: Path) -> 
 
 
 def test_message_names_no_values_of_the_statement(tmp_path: Path) -> None:
-    engine = sqlite_engine(tmp_path / "books.db", busy_s=0.1)
-    store = SqlStore(engine, place="books.db")
+    store = SqlStore(SqliteDatabase(tmp_path / "books.db", busy_s=0.1))
     message = told(lambda: store.add_key(key(1, hint="canary", created_at=AT)))
     assert "canary" not in message
     store.close()

@@ -29,7 +29,7 @@ from tollhouse.stages.list_models import ModelBook
 from tollhouse.stages.translate import find_way
 from tollhouse.surface.http.doors import find_door
 from tollhouse.testing import FakeClock
-from workbench import rooms, turnstile, workbench
+from workbench import counters, rooms, turnstile, workbench
 
 CONFIG = """
 version: 1
@@ -235,7 +235,7 @@ class World:
             keyring=keyring,
             dispatcher=Dispatcher(self, self, self.clock, bindings, turnstile(self.clock)),  # type: ignore[arg-type]
             **rooms(snapshot, self.clock),
-            accountant=Accountant(self, [], self.clock),  # type: ignore[arg-type]
+            accountant=Accountant(self, [], self.clock, counters(self.clock)),  # type: ignore[arg-type]
             clock=self.clock,
             report=lambda _, defect: self.defects.append(defect),
         )

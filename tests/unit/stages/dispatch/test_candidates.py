@@ -55,6 +55,7 @@ class Way:
 
     request = UpstreamRequest(method=b"POST", path=b"/", headers=())
     stream_type = b"text/event-stream"
+    added_tokens = 0
     reply_type = None
 
     def __init__(self, name: str) -> None:

@@ -20,7 +20,12 @@ from tollhouse.core.content import (
 from tollhouse.core.fold import unfold
 from tollhouse.core.request import Field, ModelRequest
 from tollhouse.core.response import Choice, Finish, FinishReason, ModelResponse
-from tollhouse.stages.translate.reasoning import Remembering, keep_reasoning, with_reasoning
+from tollhouse.stages.translate.reasoning import (
+    Remembering,
+    keep_reasoning,
+    restored_bytes,
+    with_reasoning,
+)
 from tollhouse.stages.translate.trail import Trail, call_key
 from tollhouse.testing import FakeClock
 
@@ -206,3 +211,24 @@ def test_trail_hears_no_difference_where_clients_lose_things_and_all_others() ->
 def test_trail_takes_any_arguments(arguments: str) -> None:
     call = ToolCall(id="x", name="look", arguments=arguments)
     assert call_key("m", 0, call) == call_key("m", 0, call) != call_key("m", 0, CALL)
+
+
+def test_bytes_of_what_is_given_back_are_counted_every_time() -> None:
+    """A budget has to pay for them, and a caller may name a call as often as it likes."""
+    recall = MemoryRecall(FakeClock())
+    keep_reasoning((THOUGHT, CALL), recall, "t")
+    each = len(THOUGHT.text) + len(CLAUDE.value)
+    for times in (1, 3):
+        turns = (Message(role=Role.ASSISTANT, parts=(CALL,)), RESULT) * times
+        sent = ModelRequest(model="m", messages=(ASK, *turns))
+        restored, _ = with_reasoning(sent, "anthropic", recall, "t")
+        assert restored_bytes(sent, restored) == each * times
+
+
+def test_what_the_caller_has_kept_itself_is_not_counted() -> None:
+    recall = MemoryRecall(FakeClock())
+    keep_reasoning((THOUGHT, CALL), recall, "t")
+    sent = turn(THOUGHT, CALL)
+    for issuer in ("anthropic", "gemini"):
+        restored, _ = with_reasoning(sent, issuer, recall, "t")
+        assert restored_bytes(sent, restored) == 0

@@ -4,36 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import pytest
 
 from contract.http_front.house import KEY, Book, house
+from tollhouse.administration import Answer, Errand
+from tollhouse.core.admin_keys import admin_key_text
+from tollhouse.core.authority import RULES, Action, Rule
+from tollhouse.core.errors import ErrorKind
 from tollhouse.core.problem import ConfigProblem
 from tollhouse.core.reload import ReloadReport
 from tollhouse.core.secret import Secret
 from tollhouse.pipeline import House
 from tollhouse.ports.reply import HeaderList
 from tollhouse.surface.admin import ADMIN_PATHS, AdminDoor, InForce, is_admin_path
+from tollhouse.surface.admin.knocking import Knocking
+from tollhouse.surface.admin.openapi import openapi
+from tollhouse.surface.admin.table import ROUTES, check_routes, routes_at
 
 ADMIN = "the-operators-own-key-4711"
 PROBLEM = ConfigProblem(path="routes.gpt", message="It leads nowhere.", hint="Give it a deployment.")
 
 
-class View(msgspec.Struct):
-    provider: str
+ACCOUNT_KEY = admin_key_text(b"k" * 32)
+OWNER_MAY = Answer(status=200, document=msgspec.Raw(b'{"done":true}'), etag='"1"', actor_id="root")
+SOMEBODY_MAY = Answer(status=200, document=msgspec.Raw(b'{"done":true}'), actor_id="usr_1")
+
+
+def refused_by_keeper(kind: ErrorKind, status: int, actor: str | None = None) -> Answer:
+    told = {"kind": kind.value, "message": "No.", "blame": "client", "hint": "Stop.", "param": "team"}
+    return msgspec.convert({"status": status, "error": told, "actor_id": actor}, Answer)
 
 
 class Desk:
     """Implements surface.admin.Office."""
 
-    def __init__(self, report: ReloadReport | Exception) -> None:
+    def __init__(self, report: ReloadReport | Exception, answer: Answer | None = None) -> None:
         self.report = report
+        self.answer = answer
+        self.errands: list[Errand] = []
 
-    def deployments(self) -> Sequence[object]:
-        return [View("up")]
+    async def administrate(self, errand: Errand) -> Answer:
+        self.errands.append(errand)
+        if self.answer is None:
+            raise ConnectionError("the keeper is gone")
+        return self.answer
+
+    async def deployments(self) -> bytes:
+        if isinstance(self.report, OSError):
+            raise self.report
+        return b'{"deployments":[{"provider":"up"}]}'
 
     def in_force(self) -> InForce:
         return InForce(hash="abc", loaded_at="2030-01-01T00:00:00.000Z", warnings=(), waits_for_restart=())
@@ -47,16 +70,16 @@ class Desk:
 class Asked:
     """Implements ports.request.Request."""
 
-    query = ""
     peer = "127.0.0.1"
 
-    def __init__(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> None:
+    def __init__(self, method: str, path: str, headers: Mapping[bytes, bytes], sent: bytes = b"") -> None:
         self.method = method
-        self.path = path
+        self.path, _, self.query = path.partition("?")
         self.headers = headers
+        self.sent = sent
 
     async def body(self) -> bytes:
-        return b""
+        return self.sent
 
 
 class Answered:
@@ -68,10 +91,11 @@ class Answered:
     def __init__(self) -> None:
         self.status = 0
         self.document: Any = None
+        self.headers: dict[bytes, bytes] = {}
 
     def send(self, status: int, headers: HeaderList, body: bytes) -> None:
         assert not self.status, "answered once"
-        self.status, self.document = status, json.loads(body)
+        self.status, self.document, self.headers = status, json.loads(body), dict(headers)
 
 
 class Visit:
@@ -85,14 +109,18 @@ class Visit:
         method: str = "GET",
         admin_key: str | None = ADMIN,
         report: ReloadReport | Exception | None = None,
+        answer: Answer | None = OWNER_MAY,
+        headers: Mapping[bytes, bytes] | None = None,
+        sent: bytes = b"",
     ) -> None:
         self.book = Book()
         self.house: House = house(self.book)
         self.reply = Answered()
-        headers = {b"authorization": authorization.encode()} if authorization is not None else {}
-        desk = Desk(report or ReloadReport(is_taken_over=True, hash="abc"))
-        door = AdminDoor(Secret(admin_key) if admin_key is not None else None, desk)
-        asyncio.run(door.serve(self.house, Asked(method, path, headers), self.reply))  # type: ignore[arg-type]
+        shown = {b"authorization": authorization.encode()} if authorization is not None else {}
+        self.desk = Desk(report or ReloadReport(is_taken_over=True, hash="abc"), answer)
+        door = AdminDoor(Secret(admin_key) if admin_key is not None else None, self.desk)
+        asked = Asked(method, path, shown | dict(headers or {}), sent)
+        asyncio.run(door.serve(self.house, asked, self.reply))  # type: ignore[arg-type]
 
     @property
     def code(self) -> str:
@@ -188,9 +216,173 @@ def test_reload_that_nobody_can_do_is_an_overload_and_not_a_verdict_on_the_file(
     assert (visit.reply.status, visit.code) == (503, "overloaded")
 
 
+def test_deployments_that_nobody_can_tell_are_an_overload_and_not_an_empty_list() -> None:
+    visit = Visit("/admin/v1/deployments", report=ConnectionError("the keeper is gone"))
+    assert (visit.reply.status, visit.code) == (503, "overloaded")
+
+
 def test_paths_of_the_operator_are_all_below_one() -> None:
     assert all(is_admin_path(path) for _, path in ADMIN_PATHS)
     assert is_admin_path("/admin")
     assert is_admin_path("/admin/")
     assert not is_admin_path("/administrators")
     assert not is_admin_path("/v1/admin/config")
+
+
+# -- admin keys of accounts
+
+
+def test_admin_key_of_an_account_is_judged_by_the_keeper_each_time() -> None:
+    visit = Visit("/admin/v1/keys/key_1", f"Bearer {ACCOUNT_KEY}", answer=SOMEBODY_MAY)
+    assert (visit.reply.status, visit.reply.document) == (200, {"done": True})
+    (errand,) = visit.desk.errands
+    assert (errand.action, errand.target) == (Action.KEYS_GET, "key_1")
+    assert (errand.credential, errand.trusted) == (ACCOUNT_KEY, "")
+    assert visit.authentications == [("ok", "usr_1")]
+
+
+def test_key_the_house_was_started_with_is_trusted_and_not_handed_on() -> None:
+    visit = Visit("/admin/v1/keys?limit=2", answer=OWNER_MAY)
+    (errand,) = visit.desk.errands
+    assert (errand.credential, errand.trusted, errand.query) == ("", "root", {"limit": "2"})
+    assert visit.reply.headers[b"etag"] == b'"1"'
+
+
+@pytest.mark.parametrize("admin_key", [ADMIN, None])
+def test_refusal_of_the_keeper_is_told_in_the_shape_of_the_house(admin_key: str | None) -> None:
+    refusal = refused_by_keeper(ErrorKind.FORBIDDEN, 403, "usr_1")
+    visit = Visit("/admin/v1/teams", f"Bearer {ACCOUNT_KEY}", admin_key=admin_key, answer=refusal)
+    assert (visit.reply.status, visit.code) == (403, "forbidden")
+    assert visit.reply.document["error"]["param"] == "team"
+    assert visit.authentications == [("ok", "usr_1")]
+
+
+def test_key_that_the_keeper_does_not_know_is_written_down_by_its_hint_alone() -> None:
+    refusal = refused_by_keeper(ErrorKind.UNAUTHENTICATED, 401)
+    visit = Visit("/admin/v1/teams", f"Bearer {ACCOUNT_KEY}", answer=refusal)
+    assert visit.reply.status == 401
+    (event,) = visit.house.accountant.authentication_log.drain(0.0)
+    assert (event.outcome, event.key_id) == ("unauthenticated", None)
+    assert event.hint == f"{ACCOUNT_KEY[:8]}…{ACCOUNT_KEY[-4:]}"
+
+
+def test_path_that_is_not_there_is_told_only_to_those_who_are_let_in() -> None:
+    refusal = refused_by_keeper(ErrorKind.UNAUTHENTICATED, 401)
+    nowhere = "/admin/v1/no-such-thing"
+    assert Visit(nowhere, f"Bearer {ACCOUNT_KEY}", answer=refusal).reply.status == 401
+    assert Visit(nowhere, f"Bearer {ACCOUNT_KEY}", answer=SOMEBODY_MAY).reply.status == 404
+
+
+@pytest.mark.parametrize("action", [Action.DEPLOYMENTS_LIST, Action.CONFIG_GET, Action.OPENAPI_GET])
+def test_what_the_worker_knows_itself_is_told_when_the_keeper_has_said_that_it_may_be(action: Action) -> None:
+    (route,) = (route for route in ROUTES if route.action is action)
+    refusal = refused_by_keeper(ErrorKind.FORBIDDEN, 403, "usr_1")
+    assert Visit(route.path, f"Bearer {ACCOUNT_KEY}", answer=refusal).reply.status == 403
+    visit = Visit(route.path, f"Bearer {ACCOUNT_KEY}", answer=SOMEBODY_MAY)
+    assert visit.reply.status == 200
+    assert [errand.action for errand in visit.desk.errands] == [action]
+
+
+@pytest.mark.parametrize("authorization", [f"Bearer {ADMIN}", f"Bearer {ACCOUNT_KEY}"])
+def test_reload_that_cannot_be_written_down_is_not_done(authorization: str) -> None:
+    visit = Visit("/admin/v1/config/reload", authorization, method="POST", answer=None)
+    assert (visit.reply.status, visit.code) == (503, "auth_unavailable")
+
+
+def test_keeper_that_is_gone_is_no_verdict_on_the_key() -> None:
+    visit = Visit("/admin/v1/keys", f"Bearer {ACCOUNT_KEY}", answer=None)
+    assert (visit.reply.status, visit.code) == (503, "auth_unavailable")
+
+
+def test_body_that_is_too_long_is_refused_before_it_is_read() -> None:
+    long = {b"content-length": b"300000"}
+    visit = Visit("/admin/v1/keys", method="POST", headers=long, answer=OWNER_MAY)
+    assert visit.reply.status == 413
+    assert visit.desk.errands == []
+    assert Visit("/admin/v1/keys", method="POST", sent=b" " * 300_000, answer=OWNER_MAY).reply.status == 413
+
+
+@pytest.mark.parametrize("query", ["limit=1&limit=2", "limit", "%ff=1", "x" * 2001, "&".join(["a=1"] * 30)])
+def test_query_that_can_be_read_in_two_ways_is_refused(query: str) -> None:
+    visit = Visit(f"/admin/v1/keys?{query}", answer=OWNER_MAY)
+    assert visit.reply.status == 400
+    assert visit.desk.errands == []
+
+
+def test_address_that_is_wrong_too_often_is_not_listened_to_for_a_while() -> None:
+    knocking = Knocking()
+    for _ in range(20):
+        assert knocking.wait_s("10.0.0.1", b"x", 100.0) == 0
+        knocking.refused("10.0.0.1", 100.0)
+    assert knocking.wait_s("10.0.0.1", b"x", 110.0) == 50.0
+    assert knocking.wait_s("10.0.0.2", b"x", 110.0) == 0
+    assert knocking.wait_s("10.0.0.1", b"x", 161.0) == 0
+    knocking.refused("10.0.0.1", 161.0)
+    assert knocking.wait_s("10.0.0.1", b"x", 161.0) == 0, "counting begins anew"
+
+
+def test_key_that_was_right_is_listened_to_whatever_others_at_its_address_do() -> None:
+    knocking = Knocking()
+    knocking.accepted(b"right")
+    for _ in range(30):
+        knocking.refused("10.0.0.1", 0.0)
+    assert knocking.wait_s("10.0.0.1", b"right", 0.0) == 0
+    knocking.forget(b"right")
+    assert knocking.wait_s("10.0.0.1", b"right", 0.0) > 0
+
+
+def test_addresses_that_are_remembered_are_bounded() -> None:
+    knocking = Knocking()
+    for number in range(10_100):
+        knocking.refused(f"10.{number}", 0.0)
+    assert len(knocking._refused) == 10_000
+
+
+# -- the table
+
+
+def test_route_without_a_declared_role_keeps_the_process_from_starting() -> None:
+    nobody = msgspec.structs.replace(ROUTES[0], action="keys.paint")
+    with pytest.raises(RuntimeError, match="has no declared role"):
+        AdminDoor(None, Desk(ReloadReport(is_taken_over=True, hash="")), (*ROUTES, nobody))
+    with pytest.raises(RuntimeError, match="one method and path"):
+        check_routes((*ROUTES, ROUTES[0]))
+    with pytest.raises(RuntimeError, match=r"no path leads to keys\.list"):
+        check_routes(route for route in ROUTES if route.action is not Action.KEYS_LIST)
+
+
+def test_every_rule_says_who_may_and_names_only_fields_that_there_are() -> None:
+    from tollhouse.administration import HANDLERS
+
+    for action, rule in RULES.items():
+        assert isinstance(rule, Rule)
+        assert rule.reach, action
+        assert set(rule.fields) <= set(rule.reach), action
+        body = HANDLERS[action].body
+        known = set(body.__struct_fields__) if body is not None else set()
+        for fields in rule.fields.values():
+            assert fields - {"*"} <= known, action
+
+
+def test_path_is_taken_letter_by_letter() -> None:
+    assert routes_at("/admin/v1/keys/key_1")[1] == "key_1"
+    for path in (
+        "/admin/v1/keys/", "/admin/v1//keys", "/admin/v1/keys/..", "/admin/v1/keys/%6bey", "/admin/v1/Keys",
+        "/admin/v1/keys/key_1/", "/admin/v1/keys;x", "/admin/v1/keys/a/b/c", "/admin/v1/keys/key_1/revoke/",
+        "/admin/v1/./keys", "/admin/v2/keys", "admin/v1/keys", "/admin/v1/keys\\key", "/admin/v1/keys/key_1%00",
+    ):  # fmt: skip
+        assert routes_at(path) == ((), None), path
+
+
+def test_document_of_the_api_describes_every_path_and_refers_only_to_what_is_in_it() -> None:
+    document = openapi()
+    described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert described == set(ADMIN_PATHS)
+    text = json.dumps(document)
+    names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert names <= set(document["components"]["schemas"])
+    ids = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
+    assert len(set(ids)) == len(ids) == len(ROUTES)
+    key = document["components"]["schemas"]["KeyCreate"]
+    assert key["additionalProperties"] is False
+    assert key["required"] == ["name"]

@@ -7,6 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
+from tollhouse.adapters.sql.column_types import Text
+
 revision: Final = "0001"
 down_revision: Final = None
 branch_labels: Final = None
@@ -20,7 +22,7 @@ def upgrade() -> None:
     _auth_events()
     op.create_table(
         "feed_positions",
-        sa.Column("segment", sa.Text, primary_key=True),
+        sa.Column("segment", Text, primary_key=True),
         sa.Column("offset_bytes", sa.BigInteger, nullable=False),
     )
 
@@ -33,13 +35,13 @@ def downgrade() -> None:
 def _keys() -> None:
     op.create_table(
         "keys",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("digest", sa.Text, nullable=False),
-        sa.Column("scheme", sa.Text, nullable=False),
-        sa.Column("hint", sa.Text, nullable=False),
-        sa.Column("team", sa.Text),
-        sa.Column("routes", sa.Text, nullable=False),
+        sa.Column("id", Text, primary_key=True),
+        sa.Column("name", Text, nullable=False),
+        sa.Column("digest", Text, nullable=False),
+        sa.Column("scheme", Text, nullable=False),
+        sa.Column("hint", Text, nullable=False),
+        sa.Column("team", Text),
+        sa.Column("routes", Text, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("expires_at", sa.Double),
         sa.Column("revoked_at", sa.Double),
@@ -58,27 +60,27 @@ def _keys() -> None:
 def _exchanges() -> None:
     op.create_table(
         "exchanges",
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("id", Text, primary_key=True),
         sa.Column("at", sa.Double, nullable=False),
         sa.Column("day", sa.Integer, nullable=False),
-        sa.Column("writer", sa.Text, nullable=False),
-        sa.Column("operation", sa.Text, nullable=False),
-        sa.Column("door", sa.Text, nullable=False),
-        sa.Column("key_id", sa.Text),
-        sa.Column("key_name", sa.Text),
-        sa.Column("team", sa.Text),
-        sa.Column("peer", sa.Text, nullable=False),
-        sa.Column("route", sa.Text),
-        sa.Column("deployment", sa.Text),
-        sa.Column("provider", sa.Text),
-        sa.Column("model", sa.Text),
+        sa.Column("writer", Text, nullable=False),
+        sa.Column("operation", Text, nullable=False),
+        sa.Column("door", Text, nullable=False),
+        sa.Column("key_id", Text),
+        sa.Column("key_name", Text),
+        sa.Column("team", Text),
+        sa.Column("peer", Text, nullable=False),
+        sa.Column("route", Text),
+        sa.Column("deployment", Text),
+        sa.Column("provider", Text),
+        sa.Column("model", Text),
         sa.Column("is_stream", sa.Boolean, nullable=False),
-        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("outcome", Text, nullable=False),
         sa.Column("status", sa.Integer),
-        sa.Column("error", sa.Text),
-        sa.Column("error_message", sa.Text),
+        sa.Column("error", Text),
+        sa.Column("error_message", Text),
         sa.Column("is_sent", sa.Boolean, nullable=False),
-        sa.Column("usage_source", sa.Text),
+        sa.Column("usage_source", Text),
         sa.Column("input_uncached_tokens", sa.BigInteger),
         sa.Column("input_cache_read_tokens", sa.BigInteger),
         sa.Column("input_audio_tokens", sa.BigInteger),
@@ -86,13 +88,13 @@ def _exchanges() -> None:
         sa.Column("output_reasoning_tokens", sa.BigInteger),
         sa.Column("output_audio_tokens", sa.BigInteger),
         sa.Column("cost_nanousd", sa.BigInteger),
-        sa.Column("finish_reason", sa.Text),
+        sa.Column("finish_reason", Text),
         sa.Column("duration_s", sa.Double),
         sa.Column("first_byte_s", sa.Double),
         sa.Column("upstream_s", sa.Double),
         sa.Column("request_bytes", sa.BigInteger, nullable=False),
         sa.Column("response_bytes", sa.BigInteger, nullable=False),
-        sa.Column("config", sa.Text, nullable=False),
+        sa.Column("config", Text, nullable=False),
     )
     op.create_index("ix_exchanges_at", "exchanges", ["at"])
     op.create_index("ix_exchanges_key_id_at", "exchanges", ["key_id", "at"])
@@ -109,15 +111,15 @@ def _exchanges() -> None:
 def _attempts() -> None:
     op.create_table(
         "attempts",
-        sa.Column("exchange_id", sa.Text, primary_key=True),
+        sa.Column("exchange_id", Text, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("deployment", sa.Text, nullable=False),
-        sa.Column("provider", sa.Text, nullable=False),
-        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("deployment", Text, nullable=False),
+        sa.Column("provider", Text, nullable=False),
+        sa.Column("model", Text, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
-        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("outcome", Text, nullable=False),
         sa.Column("status", sa.Integer),
-        sa.Column("error", sa.Text),
+        sa.Column("error", Text),
         sa.Column("duration_s", sa.Double),
         sa.Column("is_estimated", sa.Boolean, nullable=False),
     )
@@ -128,10 +130,10 @@ def _auth_events() -> None:
         "auth_events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
         sa.Column("at", sa.Double, nullable=False),
-        sa.Column("outcome", sa.Text, nullable=False),
-        sa.Column("key_id", sa.Text),
-        sa.Column("hint", sa.Text, nullable=False),
-        sa.Column("peer", sa.Text, nullable=False),
+        sa.Column("outcome", Text, nullable=False),
+        sa.Column("key_id", Text),
+        sa.Column("hint", Text, nullable=False),
+        sa.Column("peer", Text, nullable=False),
         sa.Column("count", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_auth_events_at", "auth_events", ["at"])

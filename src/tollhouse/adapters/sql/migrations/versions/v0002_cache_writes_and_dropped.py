@@ -7,6 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
+from tollhouse.adapters.sql.column_types import Text
+
 revision: Final = "0002"
 down_revision: Final = "0001"
 branch_labels: Final = None
@@ -19,7 +21,7 @@ _BUCKETS: Final = ("input_cache_write_5m_tokens", "input_cache_write_1h_tokens",
 def upgrade() -> None:
     for bucket in _BUCKETS:
         op.add_column("exchanges", sa.Column(bucket, sa.BigInteger))
-    op.add_column("exchanges", sa.Column("dropped", sa.Text))
+    op.add_column("exchanges", sa.Column("dropped", Text))
 
 
 def downgrade() -> None:

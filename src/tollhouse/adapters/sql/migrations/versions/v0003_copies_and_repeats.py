@@ -7,6 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
+from tollhouse.adapters.sql.column_types import Text
+
 revision: Final = "0003"
 down_revision: Final = "0002"
 branch_labels: Final = None
@@ -18,7 +20,7 @@ _COLUMNS: Final = ("mirrors", "replays")
 
 def upgrade() -> None:
     for column in _COLUMNS:
-        op.add_column("exchanges", sa.Column(column, sa.Text))
+        op.add_column("exchanges", sa.Column(column, Text))
 
 
 def downgrade() -> None:

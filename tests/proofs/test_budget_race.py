@@ -1,0 +1,111 @@
+"""A dollar, five hundred calls at once that cost a cent each: a hundred are let in, and never one more (M01)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from house import House
+from proofs.biller import Biller
+from proofs.town import kill_a_worker, rush, town, wait_until_known
+
+CALLS = 500
+CENTS = 100
+MOST_CENTS, FEWEST_CENTS = CENTS, CENTS - 1
+DOLLAR = ("--budget-usd", "1", "--budget-period", "total")
+
+
+def spend(houses: list[House], key: str) -> Counter[str]:
+    return asyncio.run(rush([house.url for house in houses], key, CALLS))
+
+
+def spend_the_rest(houses: list[House], key: str, biller: Biller, patience_s: float) -> None:
+    """Once those who died are settled, what they had not sent can be spent."""
+    end = time.monotonic() + patience_s
+    while biller.billed < FEWEST_CENTS and time.monotonic() < end:
+        asyncio.run(rush([house.url for house in houses if house.is_running], key, 20))
+        time.sleep(0.2)
+
+
+def test_a_dollar_is_spent_and_no_cent_more_in_one_process(tmp_path: Path) -> None:
+    with (
+        Biller() as biller,
+        town(tmp_path, biller.base_url, 1, workers=1, store="sqlite:///books.db", shared="memory") as houses,
+    ):
+        key = houses[0].new_key("gpt", more=DOLLAR)
+        ends = spend(houses, key)
+        assert biller.billed == CENTS
+        assert ends == {"200": CENTS, "budget_exceeded": CALLS - CENTS}
+        assert spend(houses, key) == {"budget_exceeded": CALLS}
+
+
+def test_a_dollar_is_not_spent_twice_when_the_worker_is_killed_in_the_middle(tmp_path: Path) -> None:
+    with (
+        Biller(delay_s=0.5) as biller,
+        town(tmp_path, biller.base_url, 1, workers=1, store="sqlite:///books.db", shared="memory") as houses,
+    ):
+        key = houses[0].new_key("gpt", more=DOLLAR)
+        killer = threading.Timer(0.35, kill_a_worker, houses)
+        killer.start()
+        spend(houses, key)
+        killer.join()
+        time.sleep(1.0)
+        spend(houses, key)
+        spend_the_rest(houses, key, biller, 60.0)
+        assert FEWEST_CENTS <= biller.billed <= MOST_CENTS
+
+
+def test_a_dollar_is_not_spent_twice_when_the_house_is_killed_and_opened_again(tmp_path: Path) -> None:
+    with (
+        Biller(delay_s=0.5) as biller,
+        town(tmp_path, biller.base_url, 1, workers=1, store="sqlite:///books.db", shared="memory") as houses,
+    ):
+        (house,) = houses
+        key = house.new_key("gpt", more=DOLLAR)
+        killer = threading.Timer(0.35, house.kill)
+        killer.start()
+        spend(houses, key)
+        killer.join()
+        house.start()
+        spend(houses, key)
+        spend_the_rest(houses, key, biller, 60.0)
+        assert FEWEST_CENTS <= biller.billed <= MOST_CENTS
+
+
+@pytest.mark.slow
+class TestOfTwoHousesWithTwoWorkersEach:
+    """PostgreSQL and Redis; whoever asks, they count as one."""
+
+    def test_a_dollar_is_spent_and_no_cent_more(
+        self, tmp_path: Path, postgres_url: str, redis_url: str
+    ) -> None:
+        with (
+            Biller() as biller,
+            town(tmp_path, biller.base_url, 2, workers=2, store=postgres_url, shared=redis_url) as houses,
+        ):
+            key = houses[0].new_key("gpt", more=DOLLAR)
+            wait_until_known(houses, key)
+            ends = spend(houses, key)
+            assert FEWEST_CENTS <= biller.billed <= MOST_CENTS, ends
+            assert ends == {"200": biller.billed, "budget_exceeded": CALLS - biller.billed}
+
+    def test_a_dollar_is_not_spent_twice_when_a_worker_is_killed_in_the_middle(
+        self, tmp_path: Path, postgres_url: str, redis_url: str
+    ) -> None:
+        with (
+            Biller(delay_s=0.5) as biller,
+            town(tmp_path, biller.base_url, 2, workers=2, store=postgres_url, shared=redis_url) as houses,
+        ):
+            key = houses[0].new_key("gpt", more=DOLLAR)
+            wait_until_known(houses, key)
+            killer = threading.Timer(0.35, kill_a_worker, houses[:1])
+            killer.start()
+            spend(houses, key)
+            killer.join()
+            spend_the_rest(houses, key, biller, 90.0)
+            assert FEWEST_CENTS <= biller.billed <= MOST_CENTS
