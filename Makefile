@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow clients conformance proofs chaos chaos-broken check format bench bench-peers docs catalog lock clean
+.PHONY: help demo test test-slow browser clients conformance proofs chaos chaos-broken check format bench bench-peers docs catalog lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ test-slow: $(STAMPS)/test $(STAMPS)/servers $(STAMPS)/llama  ## the slow tests
 
 proofs: $(STAMPS)/test $(STAMPS)/servers  ## money, limits, revocation and outages over several houses, PostgreSQL and Redis
 	@$(BIN)/python -m pytest -n 0 tests/proofs $(ARGS)
+
+browser: $(STAMPS)/test  ## the example page in a real Chromium (Debian's: apt-get install chromium)
+	@$(BIN)/python -m pytest -n 0 -m browser tests/browser $(ARGS)
 
 clients: $(STAMPS)/test $(CLIENT_SETS:%=$(STAMPS)/clients-%) $(STAMPS)/clients-npm  ## real SDKs, oldest to newest, through a house to every kind of upstream
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m clients tests/clients $(ARGS)

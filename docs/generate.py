@@ -63,7 +63,10 @@ def errors() -> str:
             "upstream's own 4xx, with its status and words."
         ),
         ErrorKind.UNAUTHENTICATED: "No key, a malformed key, an unknown or a revoked one.",
-        ErrorKind.KEY_EXPIRED: "The key was good until it expired.",
+        ErrorKind.KEY_EXPIRED: (
+            "The key, or the browser token, was good until it expired. Also a browser token whose use is not known any "
+            "more."
+        ),
         ErrorKind.FORBIDDEN: (
             "The key may not use what was asked for. Said of routes that do not exist as well."
         ),
@@ -121,7 +124,9 @@ def errors() -> str:
 
 _DOORS_TAIL: Final = """
 A key is taken as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `api-key`, the first that is there; at the
-doors of the `gemini_…` dialects as `?key=` as well. `/metrics` answers callers on the same machine only, and not those
+doors of the `gemini_…` dialects as `?key=` as well. Where `identity` names somebody, [a token of an identity
+provider or a client certificate](../guides/single-sign-on.md) does as well.
+`/metrics` answers callers on the same machine only, and not those
 whom a proxy forwards. `/passthrough/{provider}/{path}` needs a key whose routes cover `passthrough/{provider}`; a key
 with the route `*` covers everything, this too.
 
@@ -131,6 +136,10 @@ with the route `*` covers everything, this too.
 `/v1/key` tells how the key stands that asks: `id`, `name`, `team`, `routes`, `expires_at`; `limits`, each with `scope`,
 `what`, `limit`, `left`, `resets_s`; `budgets`, each with `scope`, `usd`, `left_usd`, `period`, `hard`, `resets_at`.
 They are the key's own, its team's and those of its tags.
+
+`/v1/client_tokens` gives a back end a short-lived token for its page. Such a token (`ct-th-…`) opens the doors to
+models and `/v1/models`, and no others; [browser tokens](../guides/browser-tokens.md) has the rules, and those for calls
+from pages of other origins, which `OPTIONS` asks about.
 
 At `/passthrough/` usage and finish reason are noted where the path is an endpoint that the house knows of that kind of
 provider, called by POST; the bytes are the provider's in every case.

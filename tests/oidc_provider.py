@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Provider
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Silence."""
 
     def do_GET(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from tollhouse.adapters.memory import MemoryCounters, MemoryRecall
 from tollhouse.balancing import Standings
 from tollhouse.config.snapshot import Snapshot
+from tollhouse.core.house_scopes import HouseScopes
 from tollhouse.core.routing import Priority
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.counters import Counters
@@ -55,10 +56,15 @@ def counters(clock: Clock) -> MemoryCounters:
     return made
 
 
-def rooms(snapshot: Snapshot, clock: Clock, counted: Counters | None = None) -> dict[str, Any]:
+def rooms(
+    snapshot: Snapshot,
+    clock: Clock,
+    counted: Counters | None = None,
+    house_scopes: HouseScopes | None = None,
+) -> dict[str, Any]:
     """The parts of a `House` that few tests care about, to be spread into it."""
     return {
-        "admission": Admission(snapshot, counted or counters(clock), clock, Prices(snapshot)),
+        "admission": Admission(snapshot, counted or counters(clock), clock, Prices(snapshot), house_scopes),
         "router": Router(snapshot, Standings()),
         "gate": OpenGate(),
         "replays": ReplayBook(clock),

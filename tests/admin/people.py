@@ -96,6 +96,8 @@ class Town:
             case "keys":
                 mine = {"account": self.account_of("own")} if whose == "own" else {}
                 return str(self.make("keys", name="k", team=team, routes=["gpt*"], **mine)["id"])
+            case "teams" if action is Action.TEAMS_DELETE and whose == "other":
+                return str(self.make("teams", id=self.word("team"))["id"])
             case "teams":
                 return team
             case "projects":

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from admin.office import Office, opened, problem
+from tollhouse.administration import Answer, Errand
 from tollhouse.core.authority import Action
 from tollhouse.core.ids import is_virtual_key
 from tollhouse.core.people import Team
@@ -222,3 +223,40 @@ def test_limits_of_teams_projects_and_accounts_are_told_to_workers(office: Offic
         key = register.key(key_id)
     assert key is not None
     assert (key.project, key.account) == (project, account)
+
+
+def test_long_audit_log_is_verified_in_portions_and_others_write_in_between(office: Office) -> None:
+    with office.administration.by_hand(Action.CONFIG_RELOAD, "test") as case:
+        for _ in range(2_300):
+            case.record("config", None, None)
+    told = office.administration.begin(Errand(action=Action.AUDIT_VERIFY, trusted="root"))
+    portions = 1
+    while not isinstance(told, Answer):
+        office.team(f"meanwhile{portions}")
+        told = told()
+        portions += 1
+    verdict = json.loads(bytes(told.document))
+    assert (verdict["is_whole"], verdict["faults"]) == (True, [])
+    assert portions == 3
+    assert verdict["count"] == 2_300 + portions - 1
+
+
+def test_team_that_is_deleted_takes_its_projects_and_roles_along(office: Office) -> None:
+    office.team("search")
+    project = office.get(Action.PROJECTS_CREATE, team="search")["id"]
+    account, _ = office.person("ann", ("member", "search"), ("auditor", None))
+    kept = office.get(Action.KEYS_CREATE, name="k", team="search", project=project)["id"]
+    assert problem(office.ask(Action.TEAMS_DELETE, "search"))[0] == 409
+    office.get(Action.KEYS_REVOKE, kept)
+    machine = office.get(Action.SERVICE_ACCOUNTS_CREATE, name="bot", team="search")["id"]
+    assert problem(office.ask(Action.TEAMS_DELETE, "search"))[0] == 409
+    office.get(Action.SERVICE_ACCOUNTS_DISABLE, machine)
+    office.get(Action.TEAMS_DELETE, "search")
+    assert problem(office.ask(Action.TEAMS_GET, "search"))[0] == 404
+    assert problem(office.ask(Action.PROJECTS_GET, project))[0] == 404
+    roles = office.get(Action.ROLE_ASSIGNMENTS_LIST, query={"account": account})["items"]
+    assert [one["role"] for one in roles] == ["auditor"]
+    assert office.get(Action.KEYS_GET, kept)["state"] == "revoked"
+    deleted = [row["object"].partition(":")[0] for row in office.audit() if row["action"] == "teams.delete"]
+    assert deleted == ["project", "role_assignment", "team"]
+    assert office.store.house_rules().team_routes == {}

@@ -121,6 +121,9 @@ def test_serving_worker_loads_nothing_it_does_not_need() -> None:
         ).stdout.split()
     )
     assert loaded & {"alembic", "sqlalchemy", "rich", "cyclopts", "yaml", "jinja2", "aiohttp"} == set()
+    assert loaded & {"joserfc", "cryptography"} == set(), (
+        "only where somebody's tokens or certificates are taken"
+    )
     assert "httptools" in loaded
 
 

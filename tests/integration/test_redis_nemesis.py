@@ -19,7 +19,7 @@ from tollhouse.core.limits import Charge, Counter, Lease
 from tollhouse.ports.counters import CountersUnavailable
 
 LEASE_S = 0.6
-LASTS_S = 6.0
+LASTS_S = 5.0
 MONEY = (purse("key:a", 20_000), purse("team:b", 50_000), purse("key:large", 400_000))
 SOFT = purse("tag:soft", 10, is_hard=False)
 PLACES = slots("key:a", 6)
@@ -124,7 +124,7 @@ def test_money_is_never_spent_twice_whatever_happens_to_the_server(tmp_path: Pat
     async def play(server: RedisServer) -> None:
         chance, books = random.Random(seed), Books()
         async with Bank(server, lease_s=LEASE_S, reply_s=0.1) as bank:
-            crew = {f"worker-{n}": await bank.worker(f"worker-{n}") for n in range(3)}
+            crew = {f"worker-{n}": await bank.worker(f"worker-{n}", report_s=0.02) for n in range(3)}
             keeping = asyncio.create_task(keep(bank, books))
             until_s = time.monotonic() + LASTS_S
             try:
@@ -155,6 +155,12 @@ def test_money_is_never_spent_twice_whatever_happens_to_the_server(tmp_path: Pat
                         await attempt(crew["worker-0"], Charge(PLACES, PLACES.limit)), Lease
                     ):
                         await asyncio.sleep(0.05)
+                for worker in crew.values():
+                    await worker.refresh()
+                    users = {holding.id: holding.users for holding in worker._holdings.by_id.values()}
+                    assert sum(users.values()) <= len(MONEY) + 1, (
+                        "only what was just taken to see that it is there"
+                    )
             finally:
                 keeping.cancel()
                 await asyncio.gather(keeping, return_exceptions=True)

@@ -258,8 +258,47 @@ def test_a_window_used_now_and_then_costs_no_more_keys_than_cells_with_any_use(d
         answer = desk.say("ada", seq, [window(10**6)], [[1, 1]])
         desk.client.hincrby(f"{desk.prefix}bank", "offset", CELL_US)
         assert answer.calls == [0, 0]
-        assert answer.entries[0][0] == 10**6 - min(seq - 1, 241)
+        used = 10**6 - answer.entries[0][0]
+        assert used == seq - 1 or 235 <= used <= 241, "while the test runs, a cell or two pass by themselves"
     assert desk.client.hlen(f"{desk.prefix}w:w") <= 3 + 2 * 241
     desk.client.hincrby(f"{desk.prefix}bank", "offset", 500 * CELL_US)
-    assert desk.say("ada", 402, [window(10**6)], [[1, 1]]).entries[0][0] == 10**6 - 1
+    assert desk.say("ada", 402, flags=JOIN).status is Status.OPEN
+    assert desk.say("ada", 403, [window(10**6)], [[1, 1]]).entries[0][0] == 10**6 - 1
     assert desk.client.hlen(f"{desk.prefix}w:w") == 4
+
+
+def test_what_a_keeper_had_begun_to_write_counts_no_more_when_another_begins(desk: Desk) -> None:
+    desk.run_id = "run-2"
+    assert desk.order("begin", "one", 0, 0)[0] == 5
+    assert desk.order("put", "one", 0, ["p", 0, ["bob", "100"]]) == [5]
+    assert desk.order("begin", "two", 0, LEASE_US)[0] == 5
+    assert desk.order("begin", "one", 0, LEASE_US)[0] == 3
+    assert desk.order("put", "one", 0, ["p", 0, ["bob", "100"]]) == [4]
+    assert desk.order("commit", "one", 0) == [4]
+    assert desk.order("commit", "two", 0) == [5]
+    assert desk.say("ada", 2, flags=JOIN).status is Status.OPEN
+    assert desk.say("ada", 3, [purse(0, 0)]).entries[0][0] == 1_000
+
+
+def test_what_the_ledger_does_not_know_of_a_dead_owner_counts_as_it_was_told(desk: Desk) -> None:
+    """Calls and tokens are no money, and stand in no ledger."""
+    counted = "count/token:t/calls/day/2026-01-01"
+    desk.say("ada", 2, [[1, counted, 100, 1, [], 0, 50, 10, 0, 0, 0, 1]])
+    desk.order("recover", "ada", [])
+    assert desk.order("fold", "ada", 1, 500) == [5]
+    assert desk.figures(counted) == {"s": 60, "h": 0}
+
+
+def test_the_era_is_another_once_anything_was_lost_and_else_the_same(desk: Desk) -> None:
+    era = desk.say("ada", 2, [purse(50, 10)]).era
+    assert era
+    assert desk.say("ada", 3).era == era
+    desk.run_id = "run-2"
+    assert desk.say("ada", 4).status is Status.REJOIN
+    frozen = desk.say("ada", 5, [purse(50, 10)], flags=JOIN).era
+    assert frozen != era
+    desk.open()
+    assert desk.say("ada", 6).era == frozen
+    desk.client.delete(f"{desk.prefix}p:p")
+    assert desk.say("ada", 7, [purse(50, 10, acked=50)]).status is Status.REJOIN
+    assert desk.say("ada", 8, [purse(50, 10)], flags=JOIN).era not in (era, frozen)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+import uvloop
 
 from integration.redis_bank import (
     CENT,
@@ -257,5 +258,37 @@ def test_start_can_be_called_again_and_a_wrong_address_is_refused_at_once(bank: 
             assert worker.standing.is_up
             with pytest.raises(ValueError, match="redis"):
                 await Bank(bank.server, url="http://x").worker("nobody")
+
+    asyncio.run(play())
+
+
+def test_a_worker_on_uvloop_lives_through_a_cut_line(bank: Bank, server: RedisServer) -> None:
+    """The loop that houses run on."""
+
+    async def play() -> None:
+        async with bank:
+            one, other = await bank.crew(2)
+            leases = await admitted(one, purse(), CENT, 30)
+            server.ask("CLIENT", "KILL", "TYPE", "normal")
+            leases += await admitted(one, purse(), CENT, 200)
+            leases += await admitted(other, purse(), CENT, 200)
+            assert 99 <= len(leases) <= 100
+            assert one.era == other.era != ""
+
+    uvloop.run(play())
+
+
+def test_counters_are_not_forgotten_while_calls_wait_for_their_decision(bank: Bank) -> None:
+    """Otherwise there would be two of them, and the second knew nothing of what the first has charged."""
+
+    async def play() -> None:
+        async with bank:
+            worker = await bank.worker("worker-0", report_s=0.0005)
+            await bank.open(is_new=True)
+            for n in range(300):
+                over = Counter(id=f"purse/key:{n}/day/2020-01-01", kind=CounterKind.PURSE, limit=1)
+                for counter in (slots(f"key:{n}", 1), over):
+                    assert len(await admitted(worker, counter, 1, 1)) == 1
+                    assert not await admitted(worker, counter, 1, 1)
 
     asyncio.run(play())

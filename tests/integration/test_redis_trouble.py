@@ -69,9 +69,9 @@ def test_without_the_server_hard_budgets_are_refused_and_all_others_go_by_their_
                 why = next(came for came in outcomes if isinstance(came, Exhausted))
                 assert why.charge.counter.id == window().id
                 assert 0 < (why.retry_after_s or 0) <= 61
-                for _ in range(500):
+                for _ in range(100):
                     assert isinstance(await attempt(worker, Charge(purse(), CENT)), CountersUnavailable)
-            assert time.monotonic() - began < 10 * REPLY_S * 500, (
+            assert time.monotonic() - began < REPLY_S * 100, (
                 "nobody waits for a server that is known to be away"
             )
             one.settle(lease, {purse().id: CENT // 2})
@@ -284,6 +284,7 @@ def test_a_server_that_throws_keys_away_is_not_used(tmp_path: Path) -> None:
 def test_a_replica_that_is_promoted_without_the_last_writes_is_rebuilt_first(tmp_path: Path) -> None:
     """The workers find the new one at the old address."""
     folders = [tmp_path / name for name in ("first", "second")]
+    at_once = ("--repl-diskless-sync-delay", "0")
     address = tmp_path / "redis.sock"
 
     def point_to(folder: Path) -> None:
@@ -311,7 +312,7 @@ def test_a_replica_that_is_promoted_without_the_last_writes_is_rebuilt_first(tmp
             assert len(before) + len(lost) + len(after) == 100
 
     with (
-        running_redis(folders[0], "--unixsocket", str(folders[0] / "own.sock")) as first,
+        running_redis(folders[0], "--unixsocket", str(folders[0] / "own.sock"), *at_once) as first,
         running_redis(folders[1], "--unixsocket", str(folders[1] / "own.sock")) as second,
     ):
         asyncio.run(play(first, second))

@@ -13,6 +13,7 @@ from tollhouse.config.compile import compile as compile_config
 from tollhouse.config.load import load
 from tollhouse.config.snapshot import Snapshot
 from tollhouse.core.exchange import ExchangeRecord
+from tollhouse.core.house_scopes import HouseScopes
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.operation import Operation
 from tollhouse.core.routing import Timeouts
@@ -124,6 +125,7 @@ class Bank(World):
         super().__init__(*answers, config=CONFIG)
         self.clock = FakeClock()
         self.counters: MemoryCounters = counters(self.clock)
+        self.house_scopes = HouseScopes()
         self.key: dict[str, Any] = {"routes": ("*",)} | key
         self.built = self.house()
 
@@ -138,8 +140,12 @@ class Bank(World):
         self.given.append(answer)
         return answer
 
+    def configured(self) -> tuple[Plugins, Snapshot]:
+        """The plugins, and the configuration that the house is of."""
+        return configured()
+
     def house(self) -> House:
-        plugins, snapshot = configured()
+        plugins, snapshot = self.configured()
         keyring = Keyring(PEPPER)
         keyring.learn([VirtualKey(id="key_1", name="ci", digest=key_digest(PEPPER, KEY), **self.key)])
         keyring.set_loaded()
@@ -153,7 +159,7 @@ class Bank(World):
             models=ModelBook(snapshot, plugins.dialects, find_way),
             keyring=keyring,
             dispatcher=Dispatcher(stand_in, stand_in, self.clock, bindings, turnstile(self.clock)),
-            **rooms(snapshot, self.clock, self.counters),
+            **rooms(snapshot, self.clock, self.counters, self.house_scopes),
             accountant=Accountant(stand_in, [stand_in], self.clock, self.counters),
             clock=self.clock,
             report=lambda _, defect: self.defects.append(defect),

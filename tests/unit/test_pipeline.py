@@ -172,6 +172,7 @@ class FakeRequest:
     path = "/v1/chat/completions"
     query = ""
     peer = "127.0.0.1"
+    certificate = b""
 
     def __init__(self, body: bytes | BaseException, headers: Mapping[bytes, bytes] | None = None) -> None:
         self.headers = {b"authorization": f"Bearer {KEY}".encode()} if headers is None else headers

@@ -4,9 +4,20 @@ Commands over a port: who may do it, what it changes, and the row of the audit l
 The admin API and the command line both come here, so that there is one behaviour.
 """
 
-from .administration import Administration, refusal_of
+from .administration import Administration, Rest, refusal_of
 from .case import Case
-from .errand import Answer, Errand, Tools
+from .errand import Answer, Errand, Tools, no_sign_on
 from .handlers import HANDLERS, Handler
 
-__all__ = ["HANDLERS", "Administration", "Answer", "Case", "Errand", "Handler", "Tools", "refusal_of"]
+__all__ = [
+    "HANDLERS",
+    "Administration",
+    "Answer",
+    "Case",
+    "Errand",
+    "Handler",
+    "Rest",
+    "Tools",
+    "no_sign_on",
+    "refusal_of",
+]

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from tollhouse.core.admin_keys import is_admin_key
+from tollhouse.core.admin_keys import is_admin_key, is_admin_session
 from tollhouse.core.authority import Action, Actor, Grant, Role, may_ever
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.people import Account
 from tollhouse.ports.administration import AdministrationStore, Register
 from tollhouse.ports.store import StoreRefused, StoreUnavailable
 
-from .case import Case, Done, conflict
+from . import sessions
+from .case import Case, Done, Portion, conflict
 from .errand import Answer, Errand, Refusal, Tools
 from .fields import read_body, read_query
 from .handlers import HANDLERS, Handler
 
 _TRUSTED: Final = {"root": "the house's own admin key", "cli": "the command line"}
 """Owners without an account: nobody can take the role from whoever has started the house, or has its files."""
+
+
+Rest = Callable[[], "Answer | Rest"]
+"""What is still to be done of a long errand: the next portion gives the answer, or the rest after it."""
 
 
 class Administration:
@@ -33,9 +39,17 @@ class Administration:
 
     def run(self, errand: Errand) -> Answer:
         """One errand, from the credential to the answer. Raises nothing of what can go wrong in it: that is told."""
+        told = self.begin(errand)
+        while not isinstance(told, Answer):
+            told = told()
+        return told
+
+    def begin(self, errand: Errand) -> Answer | Rest:
+        """The same; but of a long one the first portion, for whoever lets others at the store in between."""
         actor: Actor | None = None
         try:
             handler = HANDLERS[errand.action]
+            sessions.touch(self._store, errand, self._tools)
             # Whoever is not let in does not get as far as the one transaction that may write.
             with self._store.inquiring() as register:
                 actor = self._identify(register, errand)
@@ -44,20 +58,33 @@ class Administration:
                 body = read_body(handler.body, errand.body)
                 if not handler.is_write:
                     done = handler.do(Case(register, actor, errand, self._tools), body, query)
-                    return _answer(done, handler, actor)
+                    return self._told(done, handler, actor)
             with self._store.administering() as register:
                 actor = self._identify(register, errand)
                 case = Case(register, actor, errand, self._tools)
                 done = handler.do(case, body, query)
                 if not case.has_written and not case.is_repeated:
                     raise RuntimeError(f"{errand.action} has left no row in the audit log")
-            return _answer(done, handler, actor)
+            return _answer(done, handler, case.actor)
         except GatewayError as error:
             return _refused(error, actor)
         except StoreUnavailable as error:
             return _refused(_away(error), actor)
         except StoreRefused:
             return _refused(_taken(), actor)
+
+    def _told(self, done: Done, handler: Handler, actor: Actor) -> Answer | Rest:
+        if done.goes_on is None:
+            return _answer(done, handler, actor)
+        return partial(self._go_on, done.goes_on, handler, actor)
+
+    def _go_on(self, portion: Portion, handler: Handler, actor: Actor) -> Answer | Rest:
+        try:
+            with self._store.inquiring() as register:
+                done = portion(register)
+        except StoreUnavailable as error:
+            return _refused(_away(error), actor)
+        return self._told(done, handler, actor)
 
     @contextmanager
     def by_hand(self, action: Action, peer: str) -> Iterator[Case]:
@@ -74,6 +101,10 @@ class Administration:
         """Raises: GatewayError `unauthenticated` or `key_expired`."""
         if errand.trusted in _TRUSTED:
             return _trusted(errand.trusted)
+        if errand.action is Action.SESSIONS_CREATE and sessions.is_word(errand):
+            return sessions.arriving(register, errand, self._tools)
+        if is_admin_session(errand.credential):
+            return sessions.identify(register, errand, self._tools)
         if not is_admin_key(errand.credential):
             raise _unknown()
         key = None

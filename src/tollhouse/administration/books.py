@@ -16,7 +16,6 @@ from .case import Case, Done, missing
 from .errand import Tools
 from .fields import ListQuery, RequestQuery, UsageQuery, VerifyQuery, given
 from .views import (
-    AuditVerdict,
     GrantView,
     MeView,
     UsageView,
@@ -46,17 +45,27 @@ def verify_audit(case: Case, query: VerifyQuery) -> Done:
         if query.count is UNSET or query.seal is UNSET:
             raise invalid_request("A head has a count and a seal.", param="seal", hint="Send both.")
         kept = AuditHead(count=query.count, seal=query.seal)
-    return Done(verified(case.register, case.tools, kept))
+    return _AuditReading(case.tools, kept).read_on(case.register)
 
 
-def verified(register: Register, tools: Tools, kept: AuditHead | None = None) -> AuditVerdict:
-    """Whether the audit log is whole; `kept` is a head that somebody wrote down earlier."""
-    verifier, after = Verifier(tools.audit_keys), 0
-    while rows := register.audit_rows(after=after, limit=_ROWS_AT_ONCE):
-        verifier.read(rows, wanted=kept.count if kept is not None else None)
-        after = rows[-1].number
-    head = register.audit_head()
-    return verdict_of(head or AuditHead(), verifier.faults(head, kept))
+class _AuditReading:
+    """Reads the audit log in portions. What is appended meanwhile is read as well: the head is looked at last."""
+
+    def __init__(self, tools: Tools, kept: AuditHead | None) -> None:
+        """`kept` is a head that somebody wrote down earlier."""
+        self._verifier = Verifier(tools.audit_keys)
+        self._kept = kept
+        self._after = 0
+
+    def read_on(self, register: Register) -> Done:
+        """The next portion. The last rows and the head are read in one transaction, so that they belong together."""
+        rows = register.audit_rows(after=self._after, limit=_ROWS_AT_ONCE)
+        self._verifier.read(rows, wanted=self._kept.count if self._kept is not None else None)
+        if len(rows) == _ROWS_AT_ONCE:
+            self._after = rows[-1].number
+            return Done(None, goes_on=self.read_on)
+        head = register.audit_head()
+        return Done(verdict_of(head or AuditHead(), self._verifier.faults(head, self._kept)))
 
 
 def list_requests(case: Case, query: RequestQuery) -> Done:

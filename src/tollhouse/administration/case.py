@@ -36,7 +36,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 _REPEATED_S: Final = 86_400.0
 """For how long an idempotency key is remembered."""
 _LONGEST_IDEMPOTENCY_KEY: Final = 255
-_NEVER_SHOWN: Final = ("digest", "former_digest", "scheme")
+_NEVER_SHOWN: Final = ("digest", "former_digest", "scheme", "nonce")
 _KNOWN: Final = msgspec.UNSET
 
 
@@ -46,6 +46,12 @@ class Done(msgspec.Struct, frozen=True):
     document: object
     status: int = 200
     etag: str | None = None
+    goes_on: Portion | None = None
+    """Of a long one that reads: what comes next, in a transaction of its own. Only the last one's document is told."""
+
+
+Portion = Callable[[Register], Done]
+"""A part of a command."""
 
 
 class Case:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from tollhouse.core.authority import Action
+from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.people import Team
+from tollhouse.core.sign_on import Login
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,10 +21,12 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     query: Mapping[str, str] = {}
     body: bytes = b""
     credential: str = ""
-    """The text of an admin key; empty where `trusted` says who it is."""
+    """The text of an admin key or session, or an identity provider's word; empty where `trusted` says who it is."""
     trusted: str = ""
     """Set by whoever has checked it by other means: `root` for the key the house was started with, `cli` for somebody
     who has its files."""
+    nonce: str = ""
+    """What the nonce in a provider's word was made of."""
     if_match: str | None = None
     idempotency_key: str | None = None
     request_id: str = ""
@@ -57,6 +61,16 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     param: str | None = None
 
 
+def no_sign_on(_: str, __: str) -> Login:
+    """For a house without an identity provider. Raises: GatewayError."""
+    raise GatewayError(
+        ErrorKind.UNAUTHENTICATED,
+        "This gateway has no single sign-on.",
+        blame=Blame.OPERATOR,
+        hint="Whoever runs it can set it up under identity.oidc.",
+    )
+
+
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """Time, chance and keys, each for one purpose."""
 
@@ -70,5 +84,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What the texts of credentials come from that are made by a request with an idempotency key."""
     audit_keys: Sequence[bytes]
     """The first seals, all of them verify."""
+    sign_on: Callable[[str, str], Login] = no_sign_on
+    """Who comes by an identity provider's word, and the secret that its nonce was made of. Raises: GatewayError."""
     declared_teams: Callable[[], Mapping[str, Team]] = dict
     """Those of the configuration, which are not changed here."""

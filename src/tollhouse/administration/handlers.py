@@ -9,7 +9,7 @@ import msgspec
 
 from tollhouse.core.authority import RULES, Action
 
-from . import accounts, books, fields, keys, pauses, teams, views
+from . import accounts, books, fields, keys, pauses, sessions, teams, views
 from .case import Case, Done
 
 
@@ -57,6 +57,7 @@ HANDLERS: Final[Mapping[Action, Handler]] = {
     Action.TEAMS_CREATE: _create(teams.create_team, views.TeamView, fields.TeamCreate),
     Action.TEAMS_GET: Handler(teams.get_team, views.TeamView),
     Action.TEAMS_CHANGE: _write(teams.change_team, views.TeamView, fields.TeamChange),
+    Action.TEAMS_DELETE: _write(teams.delete_team, views.TeamView),
     Action.PROJECTS_LIST: _list(teams.list_projects, views.ProjectView, fields.TeamQuery),
     Action.PROJECTS_CREATE: _create(teams.create_project, views.ProjectView, fields.ProjectCreate),
     Action.PROJECTS_GET: Handler(teams.get_project, views.ProjectView),
@@ -106,6 +107,8 @@ HANDLERS: Final[Mapping[Action, Handler]] = {
     Action.DEPLOYMENTS_LIST: Handler(books.permitted),
     Action.CONFIG_GET: Handler(books.permitted),
     Action.CONFIG_RELOAD: Handler(books.permitted_and_recorded, is_write=True),
+    Action.SESSIONS_CREATE: Handler(sessions.create_session, views.SessionMade, is_write=True, status=201),
+    Action.SESSIONS_END: _write(sessions.end_session, views.SessionEnded),
     Action.ME_GET: Handler(books.get_me, views.MeView),
     Action.OPENAPI_GET: Handler(books.permitted),
 }

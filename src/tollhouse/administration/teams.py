@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
 from msgspec.structs import replace
 
-from tollhouse.core.authority import Place
+from tollhouse.core.authority import Place, View
 from tollhouse.core.holding import Holding
-from tollhouse.core.people import Organisation, Project, Team
+from tollhouse.core.people import Account, Organisation, Project, RoleAssignment, Team
 
 from .case import Case, Done, conflict, converted, holding_of, missing, shown
 from .fields import (
@@ -20,6 +23,11 @@ from .fields import (
     given,
 )
 from .views import organisation_view, project_view, team_view
+
+R = TypeVar("R", Project, RoleAssignment)
+
+_EVERYTHING: Final = View(is_all=True)
+_AT_ONCE: Final = 500
 
 # -- teams
 
@@ -78,6 +86,51 @@ def change_team(case: Case, body: TeamChange) -> Done:
     case.register.touch_rules()
     case.record(f"team:{team.id}", team, new)
     return shown(team_view(new, is_declared=False))
+
+
+def delete_team(case: Case) -> Done:
+    """End it, with its projects and the roles held in it. Refused while keys or machines that are in use are in it.
+
+    The books keep its name, and what it has spent: a team that is made under the same name later goes on from there.
+    """
+    team, is_declared = _team(case)
+    if is_declared:
+        raise conflict(f"The team {team.id!r} stands in the configuration.", "Take it out there, and reload.")
+    case.check_match(team_view(team, is_declared=False))
+    _check_empty(case, team)
+    for project in _of_team(case, Project, team):
+        case.register.remove(Project, project.id)
+        case.record(f"project:{project.id}", project, None)
+    for assignment in _of_team(case, RoleAssignment, team):
+        case.register.remove(RoleAssignment, assignment.id)
+        case.record(f"role_assignment:{assignment.id}", assignment, None)
+    case.register.remove(Team, team.id)
+    case.register.touch_rules()
+    case.record(f"team:{team.id}", team, None)
+    return Done(team_view(team, is_declared=False))
+
+
+def _of_team(case: Case, kind: type[R], team: Team) -> Iterator[R]:
+    """For whoever takes each of them away."""
+    while found := case.register.listed(kind, _EVERYTHING, limit=_AT_ONCE, filters={"team": team.id}):
+        yield from found
+
+
+def _check_empty(case: Case, team: Team) -> None:
+    """Raises: GatewayError with status 409. What is stopped for good may stay: it is in nobody's way."""
+    mine = {"team": team.id}
+    keys = case.register.keys(_EVERYTHING, limit=1, filters={**mine, "revoked_at": None})
+    if keys:
+        raise conflict(
+            f"There are keys in the team {team.id!r}, such as {keys[0].id}.",
+            "Revoke them, or give them another team.",
+        )
+    machines = case.register.listed(Account, _EVERYTHING, limit=1, filters={**mine, "disabled_at": None})
+    if machines:
+        raise conflict(
+            f"There are service accounts in the team {team.id!r}, such as {machines[0].id}.",
+            "Disable them first.",
+        )
 
 
 def _team(case: Case) -> tuple[Team, bool]:

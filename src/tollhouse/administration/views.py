@@ -218,6 +218,23 @@ class GrantView(Struct, frozen=True, kw_only=True):
     team: str | None
 
 
+class SessionMade(Struct, frozen=True, kw_only=True):
+    """A session, with its text, which is shown now and never again."""
+
+    id: str
+    session: str
+    account: str
+    expires_at: str
+    idle_s: int
+    """It ends before, when nothing has been asked for so long."""
+
+
+class SessionEnded(Struct, frozen=True, kw_only=True):
+    """A session that lets in no more."""
+
+    id: str
+
+
 class MeView(Struct, frozen=True, kw_only=True):
     """Who asks."""
 

@@ -20,6 +20,7 @@ from .operator import local_operator
 from .reading import MASTER_KEY_FILE, CannotServe, Environment, Loaded, read_config
 from .secrets import resolve_secrets
 from .serving import assemble, run_worker
+from .sign_on import Refused, Stay
 
 __all__ = [
     "MASTER_KEY_FILE",
@@ -30,6 +31,8 @@ __all__ = [
     "KeyNotChanged",
     "Loaded",
     "OpenHouse",
+    "Refused",
+    "Stay",
     "assemble",
     "deployments_of_house",
     "local_operator",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -41,9 +41,17 @@ class Editions:
     """The file, the environment that the process was started in, and the mock providers hosted for them."""
 
     def __init__(
-        self, path: Path, environment: Environment, first: Loaded, resolver: SecretResolver | None = None
+        self,
+        path: Path,
+        environment: Environment,
+        first: Loaded,
+        resolver: SecretResolver | None = None,
+        *,
+        client_token_keys: Callable[[], tuple[Secret, ...]] = tuple,
     ) -> None:
+        """`client_token_keys` are those of browser tokens, as the master keys have them now."""
         self._path = path
+        self._client_token_keys = client_token_keys
         self._environment = environment
         self._resolver = resolver or resolver_of(first, environment)
         self._started_with = first.config
@@ -84,6 +92,7 @@ class Editions:
             secrets=secrets,
             base_urls=await self._mocks.host(loaded.config),
             drain_s=loaded.config.server.drain_s,
+            client_token_keys=await asyncio.to_thread(self._client_token_keys),
             secrets_refresh_s=loaded.config.secrets.refresh_s,
             warnings=loaded.snapshot.warnings,
             waits_for_restart=only_at_start(self._started_with, loaded.config),

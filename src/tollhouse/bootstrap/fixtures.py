@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tollhouse.adapters.http1 import Http1Transport
     from tollhouse.adapters.journal import FileJournal
     from tollhouse.adapters.prometheus import PrometheusSink
-    from tollhouse.adapters.redis import RedisCounters
+    from tollhouse.adapters.redis import RedisAnswers, RedisCounters
     from tollhouse.balancing.standings import Standings
     from tollhouse.pipeline import House, Presence
     from tollhouse.plugins import Plugins
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from tollhouse.stages.mirrors import Mirrors
     from tollhouse.stages.replay import ReplayBook
 
-from .identity import signing_keys
-from .sharing import shared_counters
+from .identity import signing_keys, trusted_certificates
+from .sharing import shared_answers, shared_counters
 
 
 class Fixtures(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +59,10 @@ class Fixtures(msgspec.Struct, frozen=True, kw_only=True):
     counters: Counters
     shared: RedisCounters | None
     """The same, where they are shared with others."""
-    joining: asyncio.Task[None] | None
-    """Its first words with them."""
+    answers: RedisAnswers | None
+    """Answers that are shared with others."""
+    joining: tuple[asyncio.Task[None], ...]
+    """The first words with them."""
     accountant: Accountant
     standings: Standings
     turnstile: Turnstile
@@ -83,6 +85,7 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
     from tollhouse.adapters.memory import LOAD_WAIT_S, MemoryCounters, MemoryRecall  # noqa: PLC0415
     from tollhouse.adapters.prometheus import PrometheusSink  # noqa: PLC0415
     from tollhouse.balancing.standings import Standings  # noqa: PLC0415
+    from tollhouse.core.client_token import ClientTokenSigner  # noqa: PLC0415
     from tollhouse.pipeline import Presence  # noqa: PLC0415
     from tollhouse.runtime.checkups import Checkups  # noqa: PLC0415
     from tollhouse.runtime.pressure import PressureGate, share_files  # noqa: PLC0415
@@ -109,9 +112,11 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
     shares = share_files(resources.files_limit)
     transport = Http1Transport(TransportLimits(connections=shares.upstreams))
     gate = PressureGate()
-    shared = shared_counters(boot, clock)
+    shared, answers = shared_counters(boot, clock), shared_answers(boot, clock)
     # Several that count for themselves are never told what budgets have been spent: nobody with a hard one comes in.
-    counters = shared or MemoryCounters(clock, load_wait_s=LOAD_WAIT_S if boot.seats == 1 else 0.0)
+    counters = shared or MemoryCounters(
+        clock, load_wait_s=LOAD_WAIT_S if boot.seats == 1 else 0.0, era=boot.writer
+    )
     return Fixtures(
         plugins=plugins,
         clock=clock,
@@ -120,14 +125,15 @@ def furnish(boot: Boot, snapshot: Snapshot, plugins: Plugins) -> Fixtures:
         transport=transport,
         metrics=metrics,
         recall=MemoryRecall(clock),
-        keyring=Keyring(boot.pepper),
+        keyring=Keyring(boot.pepper, ClientTokenSigner(boot.client_token_keys)),
         issuers=TrustedIssuers(signing_keys),
         presence=Presence(),
         pauses=Pauses(),
         house_scopes=HouseScopes(),
         counters=counters,
         shared=shared,
-        joining=asyncio.create_task(shared.start()) if shared is not None else None,
+        answers=answers,
+        joining=tuple([asyncio.create_task(part.start()) for part in (shared, answers) if part is not None]),
         accountant=Accountant(journal, [metrics], clock, counters),
         standings=standings,
         turnstile=Turnstile(standings, clock),
@@ -171,12 +177,14 @@ def house_of(fixtures: Fixtures, snapshot: Snapshot, bindings: Mapping[str, Bind
         models=ModelBook(snapshot, dialects, find_way),
         keyring=fixtures.keyring,
         issuers=fixtures.issuers if snapshot.identity.jwt else None,
+        certificates=trusted_certificates(snapshot.identity),
         admission=Admission(snapshot, fixtures.counters, clock, Prices(snapshot), fixtures.house_scopes),
         dispatcher=Dispatcher(transport, fixtures.journal, clock, bindings, fixtures.turnstile),
         accountant=fixtures.accountant,
         clock=clock,
         gate=fixtures.gate,
         replays=fixtures.replays,
+        shared_answers=fixtures.answers,
         detached=fixtures.detached,
         mirrors=fixtures.mirrors,
         presence=fixtures.presence,

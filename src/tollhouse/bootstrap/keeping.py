@@ -23,14 +23,15 @@ from tollhouse.core.secret import Secret
 from .administration import ErrandDesk, check_admin_key, rules_since
 from .books import feeder_of, only_keeper, open_books
 from .editions import Editions
-from .identity import KeyFetches
+from .identity import IdTokens, KeyFetches
 from .reading import CannotServe, Environment, Loaded, journal_folder, read_config
-from .sealing import KeeperSeal, keeper_seal, keyring_of
+from .sealing import KeeperSeal, client_token_keys, keeper_seal, keyring_of
 from .secrets import SecretResolver, resolver_of, without_secrets
 from .sharing import news_of, treasury_of
 
 if TYPE_CHECKING:
     from tollhouse.adapters.store_snapshot import SignedSnapshotFile
+    from tollhouse.ports.administration import HouseRules
     from tollhouse.runtime.bookkeeping import Books
     from tollhouse.runtime.edition import Edition
     from tollhouse.runtime.keeper import FirstKeys
@@ -129,7 +130,17 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
             if on_ready is not None:
                 on_ready(address)
 
-        editions = Editions(path, self.environment, self.loaded, self.resolver)
+        id_tokens = IdTokens(self.clock.now)
+        desk = ErrandDesk(lambda: self.seal.pepper, id_tokens)
+        editions = Editions(
+            path,
+            self.environment,
+            self.loaded,
+            self.resolver,
+            client_token_keys=lambda: client_token_keys(
+                self.loaded.folder, self.environment, self.seal.sealer
+            ),
+        )
         try:
             orders = Orders(
                 edition=await editions.first(self.loaded, self.secrets),
@@ -140,13 +151,16 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
                 spawn=self._spawn,
                 close_listener=self.listener.close,
                 first_keys=self._first_keys,
+                first_rules=self._first_rules,
                 open_books=self._open_books,
                 new_writer=lambda: time_ordered_id("w", self.clock.now(), self.clock.entropy(4)),
                 folder=self.folder,
                 snapshots=self._snapshots(),
-                administrate=ErrandDesk(lambda: self.seal.pepper),
+                administrate=desk,
+                note_reload=desk.note_reload,
                 rules_since=rules_since,
                 key_sets=KeyFetches(self.loaded.folder),
+                sign_on=id_tokens,
                 now=self.clock.now,
                 treasury=treasury_of(self.loaded.shared, self.clock),
                 news=news_of(self.loaded.shared, self.clock),
@@ -173,9 +187,11 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
             config=edition.config,
             secrets=dict(edition.secrets),
             pepper=self.seal.pepper,
+            client_token_keys=edition.client_token_keys,
             base_urls=dict(edition.base_urls),
             folder=str(self.loaded.folder),
             writer=writer,
+            answer_keys=self.seal.sealer.keyring.derive(Purpose.ANSWERS),
             shared=self.loaded.shared,
             listener_fd=self.listener.fileno(),
             seat=seat,
@@ -223,6 +239,11 @@ class _Keeping(msgspec.Struct, frozen=True, kw_only=True):
         from tollhouse.adapters.first_keys import first_keys  # noqa: PLC0415
 
         return first_keys(Path(self.loaded.snapshot.store.removeprefix("sqlite:///")))
+
+    def _first_rules(self) -> HouseRules | None:
+        from tollhouse.adapters.first_keys import first_rules  # noqa: PLC0415
+
+        return first_rules(Path(self.loaded.snapshot.store.removeprefix("sqlite:///")))
 
     def _open_books(self) -> Books:
         from tollhouse.runtime.bookkeeping import Books  # noqa: PLC0415

@@ -122,7 +122,7 @@ class KeyBook:
         Raises: KeyNotChanged for a key that is not the store's or has been revoked, or that changes all the time.
         """
         for _ in range(_MOST_TRIES):
-            with suppress(StoreRefused), self._begin(action) as case:
+            with suppress(_Overtaken), self._begin(action) as case:
                 key = self._changeable(case, key_id)
                 if key.revoked_at is not None:
                     raise KeyNotChanged(
@@ -131,7 +131,7 @@ class KeyBook:
                 changed = change(key)
                 if changed != key:
                     _check_owners(case, changed)
-                    case.register.put_key(changed)
+                    _put(case, changed)
                     case.record(f"key:{key_id}", key, changed)
                 return changed
         raise _restless(key_id)
@@ -169,11 +169,11 @@ class KeyBook:
     def revoke(self, key_id: str) -> VirtualKey:
         """For good. Raises: KeyNotChanged for a key that is not the store's."""
         for _ in range(_MOST_TRIES):
-            with suppress(StoreRefused), self._begin(Action.KEYS_REVOKE) as case:
+            with suppress(_Overtaken), self._begin(Action.KEYS_REVOKE) as case:
                 key = self._changeable(case, key_id)
                 if key.revoked_at is None:
                     revoked = replace(key, revoked_at=time.time())
-                    case.register.put_key(revoked)
+                    _put(case, revoked)
                     case.record(f"key:{key_id}", key, revoked)
                     return revoked
                 return key
@@ -230,6 +230,17 @@ class KeyBook:
                     yield from self._added([each])
         else:
             yield from imports
+
+
+class _Overtaken(Exception):
+    """Somebody has changed the key since it was read: the transaction is undone, and begun again."""
+
+
+def _put(case: Case, key: VirtualKey) -> None:
+    try:
+        case.register.put_key(key)
+    except StoreRefused as error:
+        raise _Overtaken from error
 
 
 def _check_owners(case: Case, key: VirtualKey) -> None:

@@ -11,12 +11,14 @@ from .fixtures import Fixtures
 
 if TYPE_CHECKING:
     from tollhouse.adapters.prometheus import Family
-    from tollhouse.adapters.redis import Standing
+    from tollhouse.adapters.redis import RedisAnswers, Standing
 
 COUNTERS: Final = frozenset(
     [
         "queue_timed_out", "queue_turned_away", "detached_refused", "budget_overruns",
         "shared_decisions_here", "shared_decisions_asked", "shared_round_trips", "shared_failures",
+        "replay_shared_claims", "replay_shared_unknown", "replay_shared_put", "replay_shared_lost",
+        "replay_shared_taken", "replay_shared_round_trips", "replay_shared_failures",
     ]
 )  # fmt: skip
 """Those of the `room_numbers` that only grow."""
@@ -37,6 +39,7 @@ def room_numbers(fixtures: Fixtures) -> dict[str, float]:
         "mirrors_in_flight": fixtures.mirrors.count,
         "budget_overruns": fixtures.accountant.overruns,
         **(_shared_numbers(fixtures.shared.standing) if fixtures.shared is not None else {}),
+        **(_answer_numbers(fixtures.answers) if fixtures.answers is not None else {}),
     }
 
 
@@ -50,6 +53,21 @@ def _shared_numbers(standing: Standing) -> dict[str, float]:
         "shared_decisions_asked": standing.decisions_asked,
         "shared_round_trips": standing.round_trips,
         "shared_failures": standing.failures,
+    }
+
+
+def _answer_numbers(answers: RedisAnswers) -> dict[str, float]:
+    """What came of asking others for the answers to idempotency keys."""
+    standing = answers.standing
+    return {
+        "replay_shared_up": answers.is_up,
+        "replay_shared_claims": standing.asked,
+        "replay_shared_unknown": standing.unknown,
+        "replay_shared_put": standing.put,
+        "replay_shared_lost": standing.lost,
+        "replay_shared_taken": standing.taken,
+        "replay_shared_round_trips": answers.round_trips,
+        "replay_shared_failures": answers.failures,
     }
 
 

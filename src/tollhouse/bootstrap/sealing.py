@@ -19,7 +19,7 @@ import msgspec
 from tollhouse.adapters.system import MasterKeyUnusable, given_keyring, load_keyring
 from tollhouse.config.compile import SQLITE
 from tollhouse.core.ids import time_ordered_id
-from tollhouse.core.master_key import MasterKeyring
+from tollhouse.core.master_key import MasterKeyring, Purpose
 from tollhouse.core.secret import Secret
 from tollhouse.ports.secrets import EnvelopeRefused, MasterKeyMissing, Place, StoredSecret
 from tollhouse.ports.store import StoreRefused
@@ -72,6 +72,16 @@ def _reader(folder: Path, environment: Environment) -> Callable[[], MasterKeyrin
         return last
 
     return read
+
+
+def client_token_keys(folder: Path, environment: Environment, sealer: MasterKeySealer) -> tuple[Secret, ...]:
+    """What browser tokens are signed with (the first) and verified with (any), by the master keys as they are now.
+    They live for an hour at most, so that nothing of them lies in the store."""
+    try:
+        keyring = keyring_of(folder, environment)
+    except CannotServe:  # spoilt while the house runs
+        keyring = sealer.keyring
+    return keyring.derive(Purpose.BROWSER_TOKENS)
 
 
 def derived_pepper(sealer: MasterKeySealer) -> Secret:

@@ -158,6 +158,7 @@ class Workshop:
         plan = await asyncio.to_thread(self._plan_anew, word)
         house = house_of(self._fixtures, plan.snapshot, plan.bindings)
         self._note(plan)
+        self._fixtures.keyring.client_tokens.renew(word.client_token_keys)
         self.server.serve_by(house, _limits(plan.snapshot, self._fixtures), self._exposition)
         return plan.snapshot.hash
 
@@ -313,8 +314,9 @@ class Workshop:
         await self._fixtures.checkups.close()
         await self._fixtures.mirrors.close()
         await self._fixtures.detached.close(_ALONE_S)
-        if self._fixtures.shared is not None:
-            await self._fixtures.shared.close()
+        for shared in (self._fixtures.answers, self._fixtures.shared):
+            if shared is not None:
+                await shared.close()
         self._fixtures.journal.close()
         await self._fixtures.transport.close()
 

@@ -11,7 +11,7 @@ from tollhouse.adapters.system import SystemClock
 from tollhouse.core.secret import Secret
 
 if TYPE_CHECKING:
-    from tollhouse.adapters.redis import RedisCounters, RedisNews, RedisTreasury
+    from tollhouse.adapters.redis import RedisAnswers, RedisCounters, RedisNews, RedisTreasury
     from tollhouse.runtime.link import Boot
 
 _MEMORY: Final = "memory"
@@ -25,6 +25,17 @@ def shared_counters(boot: Boot, clock: SystemClock) -> RedisCounters | None:
     from tollhouse.adapters.redis import RedisCounters  # noqa: PLC0415
 
     return RedisCounters(url, boot.writer, clock, owners=boot.seats)
+
+
+def shared_answers(boot: Boot, clock: SystemClock) -> RedisAnswers | None:
+    """A worker's way to what others have recorded, not started yet; None where it knows of its own answers only."""
+    url = boot.shared.reveal()
+    if url == _MEMORY:
+        return None
+    from tollhouse.adapters.redis import RedisAnswers  # noqa: PLC0415
+    from tollhouse.adapters.sealing.answers import SaltedSealer  # noqa: PLC0415
+
+    return RedisAnswers(url, clock, boot.pepper, SaltedSealer(boot.answer_keys))
 
 
 def treasury_of(shared: Secret, clock: SystemClock) -> RedisTreasury | None:

@@ -27,6 +27,8 @@ _LIMITS: Final = tuple(Limits.__struct_fields__)
 _PLAIN: Final[Mapping[str, tuple[str, object]]] = {
     "route": ("routes", ()),
     "team": ("team", None),
+    "project": ("project", None),
+    "account": ("account", None),
     "expires": ("expires_at", None),
     "budget": ("budget", None),
     "max-output-tokens": ("max_output_tokens", None),
@@ -55,6 +57,10 @@ class KeyOptions:
         A route the key may use, or a glob such as `gpt-*`; may be given several times. Without any, it may use none.
     team
         Whose limits and budget it shares; the books can be read by it.
+    project
+        The id of the team's project that it is for, whose limits and budget it shares as well.
+    account
+        The id of the user or service account whose it is, and whose limits and budget it shares as well.
     expires
         When it stops: after a number with m, h, d or w, such as 30d, or at a date such as 2026-12-31 (UTC).
     budget_usd
@@ -95,6 +101,8 @@ class KeyOptions:
 
     route: Annotated[list[str] | None, _Several] = None
     team: str | None = None
+    project: str | None = None
+    account: str | None = None
     expires: str | None = None
     budget_usd: str | None = None
     budget_period: Literal["day", "week", "month", "total", "rolling_30d"] | None = None
@@ -119,6 +127,8 @@ class KeyOptions:
         fields: dict[str, object] = {
             "routes": _each("--route", self.route, _check_glob),
             "team": _name("--team", self.team),
+            "project": _name("--project", self.project),
+            "account": _name("--account", self.account),
             "expires_at": _moment(self.expires, now),
             "max_output_tokens": _counted("--max-output-tokens", self.max_output_tokens),
             "networks": _each("--network", self.network, parse_network),

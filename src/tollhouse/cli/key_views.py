@@ -30,6 +30,8 @@ def shown(key: VirtualKey, now: float) -> dict[str, object]:
         "id": key.id,
         "name": key.name,
         "team": key.team,
+        "project": key.project,
+        "account": key.account,
         "routes": list(key.routes),
         "hint": key.hint,
         "created_at": instant(key.created_at) or None,
@@ -75,6 +77,8 @@ def lines_of(key: VirtualKey, now: float, spent_nanousd: int | None) -> Iterator
     yield "name", key.name
     yield "state", state_of(key, now)
     yield "team", key.team or ""
+    yield "project", key.project or ""
+    yield "account", key.account or ""
     yield "routes", " ".join(key.routes) or "none"
     yield "hint", key.hint
     yield "created", instant(key.created_at) if key.created_at else "declared in the configuration"

@@ -43,14 +43,26 @@ _ABOUT: Final = {
     "secrets rotate-master": "Seal everything under a new master key, while the house serves.",
     "store": "The database of keys and books.",
     "store migrate": "Bring the store's tables up to this version.",
-    "teams": "Teams: create, list.",
+    "teams": "Teams: create, list, edit, delete.",
     "teams create": "Make a team.",
     "teams list": "All teams of the store, and those declared in the configuration.",
-    "users": "People: create, list, disable, enable.",
+    "teams edit": "Change what a team may use.",
+    "teams delete": "End a team that nobody is in any more.",
+    "projects": "Projects of teams: create, list.",
+    "projects create": "Make a project of a team.",
+    "projects list": "All projects, or those of one team.",
+    "accounts": "Service accounts: create, list, disable.",
+    "accounts create": "Make a service account.",
+    "accounts list": "All service accounts, or those of one team.",
+    "accounts disable": "Let a service account in nowhere any more.",
+    "users": "People: create, list, disable, enable, and their roles.",
     "users create": "Let somebody in: a person, a role, and an admin key.",
     "users list": "All people, with the roles they hold.",
     "users disable": "Let somebody in nowhere any more.",
     "users enable": "Let somebody in again.",
+    "users roles": "Roles of people and service accounts: add, remove.",
+    "users roles add": "Give somebody a role.",
+    "users roles remove": "Take a role from somebody.",
     "pause": "The kill switch: start, list, end.",
     "pause start": "Stop everything that goes through a provider, deployment, route, key or team.",
     "pause list": "Everything that is paused.",
@@ -60,6 +72,9 @@ _ABOUT: Final = {
     "audit list": "Who changed what, newest first.",
     "audit export": "The whole log as JSON, one object per line.",
     "openapi": "Print the OpenAPI document of the admin API.",
+    "login": "Come in by your identity provider, to administer.",
+    "logout": "End the session of `tollhouse login`.",
+    "whoami": "Who you are to the gateway that you have logged in at.",
     "requests": "The book: exchanges, newest first, with their attempts.",
     "usage": "Requests and tokens, summed up by key, team, route, provider or day.",
     "mock": "Run the scripted mock provider alone.",
@@ -68,7 +83,9 @@ _ABOUT: Final = {
 """One line a verb, told without loading the verb."""
 
 _ADMINISTRATION: Final = {
-    "teams": {"create": "create_team", "list": "list_teams"},
+    "teams": {"create": "create_team", "list": "list_teams", "edit": "edit_team", "delete": "delete_team"},
+    "projects": {"create": "create_project", "list": "list_projects"},
+    "accounts": {"create": "create_account", "list": "list_accounts", "disable": "disable_account"},
     "users": {
         "create": "create_user",
         "list": "list_users",
@@ -115,10 +132,21 @@ def build() -> App:
         group = App(name=module, help=_ABOUT[module], result_action="return_value")
         for verb, function in verbs.items():
             group.command(f"{_COMMANDS}.{module}:{function}", name=verb, help=_ABOUT[f"{module} {verb}"])
+        if module == "users":
+            group.command(_roles())
         app.command(group)
+    for verb in ("login", "logout", "whoami"):
+        app.command(f"{_COMMANDS}.sign_on:{verb}", name=verb, help=_ABOUT[verb])
     for verb in ("deployments", "requests", "usage", "openapi", "mock", "doctor"):
         app.command(f"{_COMMANDS}.{verb}:{verb}", name=verb, help=_ABOUT[verb])
     return app
+
+
+def _roles() -> App:
+    roles = App(name="roles", help=_ABOUT["users roles"], result_action="return_value")
+    for verb in ("add", "remove"):
+        roles.command(f"{_COMMANDS}.users:{verb}_role", name=verb, help=_ABOUT[f"users roles {verb}"])
+    return roles
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -20,6 +20,7 @@ VARIABLES: Final = {
     "one is kept in a file beside the configuration.",
     "TOLLHOUSE_ADMIN_KEY": "Whoever sends it to the admin API, as `Authorization: Bearer`, is an owner: the first one.",
     "TOLLHOUSE_STORE": "The store, instead of the configuration's `store`; the place for a URL with a password in it.",
+    "XDG_STATE_HOME": "Where `tollhouse login` keeps its session, in `tollhouse/session.json`; else ~/.local/state.",
     "TOLLHOUSE_SHARED": "Where limits are counted, instead of the configuration's `shared`; likewise.",
 }
 """Every environment variable this program reads by its own name, besides those that `env:NAME` references name."""
@@ -53,3 +54,10 @@ def find_settings(config: Path | None, environ: Mapping[str, str] | None = None)
             shared=variables.get("TOLLHOUSE_SHARED") or None,
         ),
     )
+
+
+def state_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where what is kept between two commands lies: a folder of the person's, which may not be there yet."""
+    variables = os.environ if environ is None else environ
+    home = Path(variables.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return home / "tollhouse"

@@ -60,7 +60,7 @@ def compile(  # noqa: A001 - it is the word of the house
     compiler = _Compiler(config, plugins, base_urls, folder)
     compiler.check_store()
     compiler.check_shared()
-    compiler.problems += identity_problems(config.identity)
+    compiler.problems += identity_problems(config.identity, has_proxies=bool(config.server.trusted_proxies))
     providers = dict(compiler.upstreams())
     routes = compiler.routes()
     keys = tuple(compiler.keys())

@@ -19,11 +19,14 @@ version: 1
 server:
   listen: 127.0.0.1:8080
   workers: 1
+  trusted_proxies: [10.1.0.0/16]
   drain_s: 30
   max_body_bytes: 33554432
   max_buffered_bytes: 268435456
   max_memory_bytes: 1073741824
+  snapshot_max_age_hours: 24
   heartbeat_after_s: 15
+  cors: {origins: [https://app.example], max_age_s: 600}
 store: sqlite:///tollhouse.db
 shared: memory
 accept_unshared_limits: false
@@ -81,7 +84,8 @@ routes:
 teams:
   search:
     limits: {requests_per_minute: 600, tokens_per_minute: 1000000, concurrency: 50}
-    budget: {usd: 500, period: month, timezone: Europe/Berlin, hard: true, on_low_budget: refuse, alerts_percent: [80, 100]}
+    budget:
+      {usd: 500, period: month, timezone: Europe/Berlin, hard: true, on_low_budget: refuse, alerts_percent: [80, 100]}
     routes: [gpt-4o]
 tags:
   nightly: {limits: {output_tokens_per_minute: 200000}, budget: {usd: 20, period: day}}
@@ -101,6 +105,43 @@ keys:
     max_output_tokens: 4000
     metadata: {owner: alice@example.org}
 secrets: {refresh_s: 300}
+identity:
+  jwt:
+    builds:
+      issuer: https://token.actions.example.com
+      audience: [tollhouse]
+      jwks_url: https://token.actions.example.com/.well-known/jwks
+      ca_file: builds-ca.pem
+      algorithms: [RS256, ES256]
+      leeway_s: 60
+      claims: {subject: sub, name: workflow, team: org.team, routes: models, tags: labels}
+      require: {repository_owner: example}
+      routes: [gpt-4o]
+      team: search
+      tags: [nightly]
+      limits: {requests_per_minute: 60}
+      budget: {usd: 5, period: day}
+    cluster: {issuer: https://kubernetes.default.svc, audience: [tollhouse], jwks_file: keys.json, routes: ["*"]}
+  mtls:
+    header: x-client-cert
+    subjects:
+      ci: {uri: spiffe://example.org/ci, team: search, routes: [gpt-4o], tags: [nightly]}
+      reports: {dns: reports.example.org, subject: "CN=reports,O=Example", key: cfg-ci}
+      old:
+        sha256: 0f0c3c1f2c7b8f0e6a1d4b9e8f7a6c5b4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a
+        routes: [gpt-4o]
+        limits: {concurrency: 2}
+        budget: {usd: 1, period: day}
+  oidc:
+    issuer: https://login.example.org
+    client_id: tollhouse-cli
+    allowed_domains: [example.org]
+    roles: [{group: platform, role: admin}, {group: search-leads, role: team_admin, team: search}]
+    groups_claim: groups
+    scopes: [openid, email, profile]
+    jwks_url: https://login.example.org/keys
+    ca_file: login-ca.pem
+    algorithms: [RS256]
 observability: {log: json, content: none, prometheus: true}
 fetch: {allow: [10.0.0.0/8], max_bytes: 20971520, timeout_s: 15}
 """

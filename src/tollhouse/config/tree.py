@@ -20,6 +20,7 @@ from tollhouse.core.routing import OnDisconnect, Strategy, UnknownParameters
 
 from .address import parse_listen
 from .allowances import Allowance, Budget, Limits, Tags, Teams
+from .browsers import Cors
 from .conduct import Fallbacks, LongestTimeouts, Mirror, Queue, Retry, Timeouts
 from .findings import path_of
 from .health import HealthCheck
@@ -74,6 +75,15 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Serving processes. More than one needs `shared: redis://…`, or `accept_unshared_limits`.",
         ),
     ] = 1
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Meta(
+            max_length=100,
+            description="Proxies in front of the gateway, such as `10.1.0.0/16`: their `x-forwarded-for` says who "
+            "calls, and nobody else's does. For what goes by addresses: networks of keys, the logs, who has tried too "
+            "often.",
+        ),
+    ] = ()
     drain_s: Annotated[
         float,
         Meta(
@@ -110,6 +120,9 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "never does so. Counts from the next start.",
         ),
     ] = 24.0
+    cors: Annotated[
+        Cors, Meta(description="Which web pages may call models here, each with a browser token.")
+    ] = Cors()
     heartbeat_after_s: Annotated[
         Silence,
         Meta(
@@ -474,9 +487,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[Key, ...], Meta(max_length=100_000, description="Virtual keys declared by their hash.")
     ] = ()
     secrets: Annotated[Secrets, Meta(description="How references to secrets are followed.")] = Secrets()
-    identity: Annotated[
-        Identity, Meta(description="Who is let in besides those with keys of the house.")
-    ] = Identity()
+    identity: Annotated[Identity, Meta(description="Who is let in besides those with keys of the house.")] = (
+        Identity()
+    )
     observability: Annotated[Observability, Meta(description="Logs and metrics.")] = Observability()
     fetch: Annotated[Fetch, Meta(description="Getting what requests name by URL.")] = Fetch()
 

@@ -56,6 +56,7 @@ class Action(StrEnum):
     TEAMS_CREATE = "teams.create"
     TEAMS_GET = "teams.get"
     TEAMS_CHANGE = "teams.change"
+    TEAMS_DELETE = "teams.delete"
     PROJECTS_LIST = "projects.list"
     PROJECTS_CREATE = "projects.create"
     PROJECTS_GET = "projects.get"
@@ -95,6 +96,8 @@ class Action(StrEnum):
     DEPLOYMENTS_LIST = "deployments.list"
     CONFIG_GET = "config.get"
     CONFIG_RELOAD = "config.reload"
+    SESSIONS_CREATE = "sessions.create"
+    SESSIONS_END = "sessions.end"
     ME_GET = "me.get"
     OPENAPI_GET = "openapi.get"
 
@@ -175,6 +178,7 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.TEAMS_CHANGE: Rule(
         {**_HOUSE, **_LED}, {**_ALL_FIELDS, Role.TEAM_ADMIN: frozenset(["title", "metadata"])}
     ),
+    Action.TEAMS_DELETE: Rule(_HOUSE),
     Action.PROJECTS_LIST: Rule({**_SEEN, **_IN_TEAM}),
     Action.PROJECTS_CREATE: Rule({**_HOUSE, **_LED}, {**_ALL_FIELDS, Role.TEAM_ADMIN: ANY_FIELD}),
     Action.PROJECTS_GET: Rule({**_SEEN, **_IN_TEAM}),
@@ -224,6 +228,9 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.DEPLOYMENTS_LIST: Rule(_SEEN),
     Action.CONFIG_GET: Rule(_SEEN),
     Action.CONFIG_RELOAD: Rule(_HOUSE),
+    # By the word of an identity provider, and by the session that comes of it: not by any key.
+    Action.SESSIONS_CREATE: Rule(_EVERYBODY),
+    Action.SESSIONS_END: Rule(_EVERYBODY),
     Action.ME_GET: Rule(_EVERYBODY),
     Action.OPENAPI_GET: Rule(_EVERYBODY),
 }

@@ -15,6 +15,7 @@ from .identity import Principal
 from .limits import Scope
 
 ORGANISATION: Final = "organisation:main"
+_MOST_REMEMBERED: Final = 100_000
 _NO_ROUTES: Final[Mapping[str, tuple[str, ...]]] = {}
 
 
@@ -25,13 +26,15 @@ class HouseScopes:
     one half of a change.
     """
 
-    __slots__ = ("_by_id", "_project_routes", "_team_routes", "version")
+    __slots__ = ("_bounded", "_by_id", "_project_routes", "_team_routes", "version")
 
     def __init__(self) -> None:
         self.version = -1
         """Of what was told last; -1 before anything was."""
         self._by_id: Mapping[str, Scope] = {}
         self._team_routes = self._project_routes = _NO_ROUTES
+        self._bounded: dict[str, tuple[Principal, bool, tuple[str, ...] | None, Principal]] = {}
+        """What `bounded` was asked and has answered, by key."""
 
     def take(
         self,
@@ -46,7 +49,7 @@ class HouseScopes:
             known = before.get(scope.id)
             # What stays as it was stays the same object, which is quicker to recognise on every call.
             now[scope.id] = known if known is not None and known == scope else scope
-        self._by_id = now
+        self._by_id, self._bounded = now, {}
         self._team_routes, self._project_routes = team_routes, project_routes
         self.version = version
 
@@ -57,11 +60,23 @@ class HouseScopes:
 
         `declares_team` says whether the configuration declares its team, `declared_routes` which routes that has.
         """
+        known = self._bounded.get(principal.key_id)
+        if (
+            known is not None
+            and known[0] is principal
+            and known[1] is declares_team
+            and known[2] is declared_routes
+        ):
+            return known[3]
         most = self._routes_at_most(principal, declares_team=declares_team, declared_routes=declared_routes)
         scopes = self._of(principal, declares_team=declares_team) if self._by_id else ()
         if not scopes and not most:
             return principal
-        return replace(principal, routes_at_most=most, scopes=scopes)
+        found = replace(principal, routes_at_most=most, scopes=scopes)
+        if len(self._bounded) >= _MOST_REMEMBERED:
+            self._bounded.clear()
+        self._bounded[principal.key_id] = (principal, declares_team, declared_routes, found)
+        return found
 
     def _of(self, principal: Principal, *, declares_team: bool) -> tuple[Scope, ...]:
         """The nearest first."""

@@ -49,7 +49,7 @@ def is_virtual_key(text: str) -> bool:
 
 def key_hint(text: str) -> str:
     """What may be shown of a credential for people to recognise it by: prefix and last four letters of a long one."""
-    if text.startswith(KEY_PREFIX) and len(text) > 20:
+    if text.startswith((KEY_PREFIX, "ct-th-")) and len(text) > 20:
         return f"{text[:8]}…{text[-4:]}"
     return f"{text[:2]}…" if len(text) > 12 else "…"
 

@@ -40,6 +40,8 @@ class Purpose(StrEnum):
     BROWSER_TOKENS = "browser tokens"
     COOKIES = "cookies"
     WEBHOOKS = "webhooks"
+    ANSWERS = "answers"
+    """Seals recorded answers that workers share."""
     SNAPSHOTS = "snapshots"
     """Signs what a process keeps on its own disk for when the store is away."""
 

@@ -23,7 +23,9 @@ class ClientTokenCounters(ScopeCounters):
 
     def __init__(self, token: ClientToken) -> None:
         self.token = token
-        money = Budget(nanousd=token.max_nanousd, on_low=OnLow.CLAMP) if token.max_nanousd is not None else None
+        money = (
+            Budget(nanousd=token.max_nanousd, on_low=OnLow.CLAMP) if token.max_nanousd is not None else None
+        )
         super().__init__(Scope(id=f"client_token:{token.id}", name=token.id, budget=money))
         self._counters = _counters(token, self.scope)
         self._begins_at, self._ends_at = -inf, inf

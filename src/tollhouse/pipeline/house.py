@@ -11,9 +11,10 @@ from tollhouse.core.operation import Operation
 from tollhouse.core.pauses import Pauses
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.gate import Gate
+from tollhouse.ports.shared_answers import SharedAnswers
 from tollhouse.stages.account import Accountant
 from tollhouse.stages.admit import Admission
-from tollhouse.stages.authenticate import Keyring, TrustedIssuers
+from tollhouse.stages.authenticate import Keyring, TrustedCertificates, TrustedIssuers
 from tollhouse.stages.detach import Detached
 from tollhouse.stages.dispatch import Dispatcher
 from tollhouse.stages.list_models import ModelBook
@@ -55,12 +56,16 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     keyring: Keyring
     issuers: TrustedIssuers | None = None
     """Whose tokens are taken as well as keys; None where nobody's are."""
+    certificates: TrustedCertificates | None = None
+    """By which callers are known who show no key; None where nobody is."""
     admission: Admission
     dispatcher: Dispatcher
     accountant: Accountant
     clock: Clock
     gate: Gate
     replays: ReplayBook
+    shared_answers: SharedAnswers | None = None
+    """What other workers know of idempotency keys; None where there are none."""
     detached: Detached
     mirrors: Mirrors
     presence: Presence = msgspec.field(default_factory=Presence)

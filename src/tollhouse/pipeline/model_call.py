@@ -37,7 +37,7 @@ from tollhouse.stages.deliver import (
 )
 from tollhouse.stages.detach import Detachable
 from tollhouse.stages.pulse import Pulse
-from tollhouse.stages.replay import fingerprint, key_of
+from tollhouse.stages.replay import Elsewhere, fingerprint, key_of
 from tollhouse.stages.translate import Translator, header_text
 from tollhouse.stages.translate.aside import aside
 
@@ -67,8 +67,12 @@ async def call_model(
     passage.model = call.model
     passage.is_stream = call.is_stream
 
-    passage.tags = tags_of(principal.tags, request.headers)
-    passage.end_user = end_user_of(dialect.name, call, request.headers)
+    if principal.client_token is None:
+        passage.tags = tags_of(principal.tags, request.headers)
+        passage.end_user = end_user_of(dialect.name, call, request.headers)
+    else:  # a page does not choose who pays
+        passage.tags = principal.tags
+        passage.end_user = principal.client_token.end_user
 
     admit(principal, call.model)
     plan = planned(house, principal, dialect, call, headers=request.headers, accepted=passage.accepted)
@@ -77,7 +81,10 @@ async def call_model(
     key = key_of(request.headers)
     if key is not None:
         mark = await _mark(request, door, body)
-        await _once(house, dialect, principal.tenant, key, mark, exchange, reply, passage)
+        beat = dialect.stream_kind(call).heartbeat if call.is_stream else b""
+        beat_after_s = plan.route.heartbeat_after_s if call.is_stream else 0.0
+        elsewhere = partial(Elsewhere, beat=beat, beat_after_s=beat_after_s)
+        await _once(house, dialect, principal.tenant, key, mark, exchange, elsewhere, reply, passage)
     elif plan.route.on_disconnect is OnDisconnect.DRAIN:
         detachable = Detachable(reply)
         work = concluded(house, dialect, detachable, passage, _drained(exchange, detachable), is_alone=True)
@@ -122,6 +129,7 @@ async def _once(
     key: str,
     mark: bytes,
     exchange: Callable[[Reply, Callable[[], bool]], Awaitable[None]],
+    elsewhere: Callable[..., Elsewhere],
     reply: Reply,
     passage: Passage,
 ) -> None:
@@ -134,17 +142,32 @@ async def _once(
         passage.outcome = tape.outcome
         return
     tape.exchange_id = passage.id
+    others: Elsewhere | None = None
+    if house.shared_answers is not None:
+        others = elsewhere(
+            house.shared_answers, tape, tenant=tenant, key=key, fingerprint=mark, exchange_id=passage.id
+        )
+
+    async def made() -> None:
+        if others is not None and await others.has_answered(house.clock.monotonic):
+            passage.replays = tape.exchange_id
+            passage.status = tape.status
+            passage.outcome = tape.outcome
+        else:
+            await exchange(tape, lambda: not tape.is_gone)
 
     async def work() -> None:
-        made = exchange(tape, lambda: not tape.is_gone)
         try:
-            await concluded(house, dialect, tape, passage, made, is_alone=True)
+            await concluded(house, dialect, tape, passage, made(), is_alone=True)
         finally:
-            tape.outcome = passage.outcome
-            if not passage.has_reached_an_upstream:
-                house.replays.forget(tenant, key, tape)
-            elif passage.ended_by is not None:
-                tape.pass_on()  # that one key was revoked is no answer for its team
+            if passage.replays is None:
+                tape.outcome = passage.outcome
+                if not passage.has_reached_an_upstream:
+                    house.replays.forget(tenant, key, tape)
+                elif passage.ended_by is not None:
+                    tape.pass_on()  # that one key was revoked is no answer for its team
+                if others is not None:
+                    others.settle(has_reached_an_upstream=passage.has_reached_an_upstream)
 
     run = house.detached.run(tape.record(work()), tape, outlives=True, meanwhile=tape.play(reply))
     await _hand_on(house, reply, passage, run)

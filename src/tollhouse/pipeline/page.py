@@ -27,6 +27,7 @@ from tollhouse.stages.list_models import Ask as ModelsAsk
 from tollhouse.stages.list_models import list_models
 from tollhouse.stages.route import priority_of
 
+from .client_tokens import mint_client_token
 from .endings import concluded, fail
 from .house import Door, House
 from .model_call import call_model
@@ -55,6 +56,9 @@ async def _enter(
         case Operation.SHOW_KEY:
             headers = answer_headers(passage, house.clock)
             deliver_ours(house.admission.standing(principal), reply, headers, passage, house.clock)
+        case Operation.MINT_CLIENT_TOKEN:
+            house.gate.check(priority_of(request.headers))
+            await mint_client_token(house, principal, request, reply, passage)
         case Operation.PASSTHROUGH:
             house.gate.check(priority_of(request.headers))
             await pass_own_path(house, principal, request, reply, passage)
@@ -100,6 +104,9 @@ def _identify(house: House, door: Door, request: Request, passage: Passage) -> P
             operation=door.operation,
             peer=request.peer,
             issuers=house.issuers,
+            certificates=house.certificates,
+            certificate=request.certificate,
+            pages=house.snapshot.server.cors.origins,
         )
     except GatewayError as error:
         key_id = error.key_id if isinstance(error, KeyRefused) else None

@@ -6,7 +6,7 @@ must be unique is there already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -18,7 +18,8 @@ from tollhouse.core.exchange import ExchangeRecord
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.limits import Scope
 from tollhouse.core.pauses import Pause
-from tollhouse.core.people import AdminKey, Organisation, RoleAssignment
+from tollhouse.core.people import Account, AdminKey, Organisation, Project, RoleAssignment, Team
+from tollhouse.core.sign_on import AdminSession, ExternalIdentity
 
 from .store import UsageRow
 
@@ -49,6 +50,35 @@ class HouseRules(msgspec.Struct, frozen=True, kw_only=True):
     """Of the organisation, teams, projects and accounts that have limits or budgets."""
     team_routes: Mapping[str, tuple[str, ...]] = {}
     project_routes: Mapping[str, tuple[str, ...]] = {}
+
+
+def rules_of(
+    version: int,
+    *,
+    pauses: Iterable[Pause],
+    organisation: Organisation,
+    teams: Sequence[Team],
+    projects: Sequence[Project],
+    accounts: Iterable[Account],
+) -> HouseRules:
+    """The rules that these make."""
+    scopes = [
+        _scope("organisation", organisation, organisation.title),
+        *[_scope("team", team, team.title) for team in teams],
+        *[_scope("project", project, project.title) for project in projects],
+        *[_scope("account", account, account.name) for account in accounts],
+    ]
+    return HouseRules(
+        version=version,
+        pauses=tuple(pauses),
+        scopes=tuple([scope for scope in scopes if scope.is_bounded]),
+        team_routes={team.id: team.routes for team in teams if team.routes is not None},
+        project_routes={one.id: one.routes for one in projects if one.routes is not None},
+    )
+
+
+def _scope(word: str, one: Organisation | Team | Project | Account, name: str) -> Scope:
+    return Scope(id=f"{word}:{one.id}", name=name or one.id, limits=one.limits, budget=one.budget)
 
 
 class Register(Protocol):
@@ -82,6 +112,12 @@ class Register(Protocol):
         """Those that the view shows and whose fields equal the filters', by id, the next after `after`."""
 
     def admin_key_by_digest(self, digest: str) -> AdminKey | None: ...
+
+    def session_by_digest(self, digest: str) -> AdminSession | None: ...
+
+    def account_by_email(self, email: str) -> Account | None: ...
+
+    def identities_of(self, account: str) -> Sequence[ExternalIdentity]: ...
 
     def assignments_of(self, account: str) -> Sequence[RoleAssignment]: ...
 

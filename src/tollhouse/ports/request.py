@@ -26,7 +26,11 @@ class Request(Protocol):
 
     @property
     def peer(self) -> str:
-        """The address the connection came from, without the port."""
+        """The address of whoever asks, without the port: the connection's, or what a trusted proxy says."""
+
+    @property
+    def certificate(self) -> bytes:
+        """What a trusted proxy says of the caller's certificate, as it says it; empty where none has."""
 
     async def body(self) -> bytes:
         """The whole body. Raises: GatewayError `invalid_request` when it is too big, comes too slowly or is encoded."""

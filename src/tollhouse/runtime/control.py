@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -20,9 +21,13 @@ _LONGEST_WORD: Final = 64
 _LONGEST_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _DONE: Final = b"done"
 _FAILED: Final = b"failed"
+_CREDENTIALS: Final = struct.Struct("3i")
+"""Process, user and group."""
 
 Deed = Callable[[], Awaitable[bytes | None]]
 """What a word has done: gives the document that is told besides. Raises: OSError when it cannot be done now."""
+DeedFor = Callable[[int], Awaitable[bytes | None]]
+"""The same, told the number of the system's user who asks."""
 
 
 class NotDone(OSError):
@@ -32,9 +37,12 @@ class NotDone(OSError):
 class ControlSocket:
     """The keeper's end."""
 
-    def __init__(self, folder: Path, deeds: Mapping[str, Deed]) -> None:
+    def __init__(
+        self, folder: Path, deeds: Mapping[str, Deed], deeds_for: Mapping[str, DeedFor] | None = None
+    ) -> None:
         self._folder = folder
         self._deeds = deeds
+        self._deeds_for = deeds_for or {}
         self._server: asyncio.Server | None = None
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -55,7 +63,8 @@ class ControlSocket:
             word = (
                 (await asyncio.wait_for(reader.read(_LONGEST_WORD), 2.0)).decode("ascii", "replace").strip()
             )
-            document = await self._deeds[word]()
+            deed_for = self._deeds_for.get(word)
+            document = await (deed_for(_asker(writer)) if deed_for is not None else self._deeds[word]())
             writer.write(_DONE if document is None else _DONE + b"\n" + _bounded(document))
         except (KeyError, OSError, asyncio.CancelledError):
             # Cancelled only by `stop`: whoever asked is told, and the loop has nothing to report.
@@ -75,6 +84,15 @@ class ControlSocket:
                 await asyncio.wait(set(self._asking))
             await self._server.wait_closed()
         (self._folder / _NAME).unlink(missing_ok=True)
+
+
+def _asker(writer: asyncio.StreamWriter) -> int:
+    """By the kernel's word."""
+    credentials = writer.get_extra_info("socket").getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+    )
+    _, uid, _ = _CREDENTIALS.unpack(credentials)
+    return int(uid)
 
 
 def _bounded(document: bytes) -> bytes:

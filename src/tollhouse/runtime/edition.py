@@ -23,6 +23,8 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     base_urls: Mapping[str, str]
     """Of providers that this house hosts itself."""
     drain_s: float
+    client_token_keys: tuple[Secret, ...] = ()
+    """What browser tokens are signed with (the first) and verified with (any)."""
     secrets_refresh_s: float = 300.0
     """How often the sources of secrets are looked at."""
     warnings: tuple[ConfigProblem, ...] = ()
@@ -37,4 +39,5 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
             secrets=dict(self.secrets),
             base_urls=dict(self.base_urls),
             waits_for_restart=self.waits_for_restart,
+            client_token_keys=self.client_token_keys,
         )

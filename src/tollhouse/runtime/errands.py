@@ -20,6 +20,10 @@ MOST: Final = 16
 """At once; each is some milliseconds of a store that is well."""
 
 
+Portion = Callable[[Store], "bytes | Portion"]
+"""A part of an errand on the store: gives the answer, or the next part."""
+
+
 class Errands:
     """Has errands done one after the other."""
 
@@ -30,14 +34,16 @@ class Errands:
         self._waiting = 0
         self._is_slow = False
 
-    async def run(self, errand: Callable[[Store], bytes]) -> bytes | None:
+    async def run(self, errand: Portion) -> bytes | None:
         """The answer; None where there is none to be had now. An errand that has not begun by then is never done; one
-        that has may still be."""
+        that has may still be. Between the portions of a long one others get their turn."""
         if self._waiting >= MOST:
             return None
         self._waiting += 1
         try:
-            answer = await asyncio.wait_for(self._ask(errand), self._patience_s)
+            answer: bytes | Portion = errand
+            while not isinstance(answer, bytes):
+                answer = await asyncio.wait_for(self._ask(answer), self._patience_s)
         except StoreUnavailable:
             return None
         except TimeoutError:

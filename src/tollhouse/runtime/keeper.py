@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -29,11 +29,11 @@ from tollhouse.ports.store_snapshot import SnapshotShelf, StoreSnapshot
 from .bookkeeping import Bookkeeping, Books
 from .control import ControlSocket, NotDone
 from .edition import Edition
-from .errands import Errands
+from .errands import Errands, Portion
 from .key_push import KeyPush, News
 from .key_sets import Fetch, KeySetPush
 from .key_upgrades import KeyUpgrades
-from .link import Boot, Keys
+from .link import Boot, Keys, KeySet
 from .reckoning import Reckoning
 from .rules_push import RulesPush
 from .seat import NeverServed, Seat, Staffing
@@ -57,6 +57,23 @@ FirstKeys = tuple[int, tuple[VirtualKey, ...]] | None
 """A version of the keys, and all of them."""
 
 
+class Asker(msgspec.Struct, frozen=True):
+    """Who wants a reload, and has not been written down yet."""
+
+    uid: int | None = None
+    """The number of the system's user; None for a signal, of which nobody can say whose it is."""
+
+
+class SignOn(Protocol):
+    """Checks the word of the identity provider that people come from."""
+
+    def learn(self, keys: KeySet) -> None:
+        """What somebody signs with, who may be that provider; in place of what was told of it before."""
+
+    def take_wanted(self) -> list[str]:
+        """Whose keys were not all known, since the last time, by the names of their sets."""
+
+
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """What a keeper is to keep."""
 
@@ -78,6 +95,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     first_keys: Callable[[], FirstKeys]
     """Runs on the books' thread, before they are opened: the keys where they can be had without loading anything, else
     None."""
+    first_rules: Callable[[], HouseRules | None] = lambda: None
+    """The same for what keys are bounded by."""
     open_books: Callable[[], Books]
     """Runs on the books' own thread: loads the database library, migrates, opens. Raises: StoreUnavailable."""
     new_writer: Callable[[], str]
@@ -87,14 +106,19 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """Where what the store has said is kept for when it is away; None where nothing is to be served by that."""
     treasury: Treasury | None = None
     """The upkeep of counters that are shared; None where each worker counts for itself."""
-    administrate: Callable[[Store, Edition, bytes], bytes] | None = None
+    administrate: Callable[[Store, Edition, bytes], bytes | Portion] | None = None
     """Runs on the books' thread: an errand that has come through the admin API, and the answer to it. Raises:
     StoreUnavailable."""
+    note_reload: Callable[[Store, int | None], None] | None = None
+    """Runs on the books' thread: the row of the audit log for a reload that this user of the system, or a signal, has
+    asked for. Raises: StoreUnavailable."""
     rules_since: Callable[[Store, int], HouseRules | None] | None = None
     """Runs on the books' thread: what workers have to know of the administration, where that version is not the newest.
     Raises: StoreUnavailable."""
     key_sets: Callable[[Edition], Mapping[str, Fetch]] | None = None
     """How the keys are had of everybody whose tokens an edition trusts, by name."""
+    sign_on: SignOn | None = None
+    """What checks the word of the identity provider that people come from."""
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""
     news: News | None = None
@@ -108,6 +132,7 @@ class Keeper:
         self._orders = orders
         self._log = log
         self._first_keys: Awaitable[FirstKeys] | None = None
+        self._first_rules: Awaitable[HouseRules | None] | None = None
         staffing = Staffing(
             spawn=orders.spawn,
             new_writer=orders.new_writer,
@@ -144,7 +169,7 @@ class Keeper:
         self._errands = Errands(books.ask, log)
         self._upgrades = KeyUpgrades(books.ask, log)
         self._rules = RulesPush(self._workers.tell, self._house_rules)
-        self._key_sets = KeySetPush(self._workers.tell, orders.now, log)
+        self._key_sets = KeySetPush(self._tell_key_set, orders.now, log)
         self._follow_issuers(orders.edition)
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -163,6 +188,7 @@ class Keeper:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
+        self._first_rules = asyncio.ensure_future(self._books.on_thread(self._orders.first_rules))
         self._first_keys = asyncio.ensure_future(self._books.on_thread(self._orders.first_keys))
         opening = asyncio.ensure_future(self._books.open())
         chores = [
@@ -174,14 +200,17 @@ class Keeper:
             {
                 "refresh": self._refresh,
                 "fold": self._fold,
-                "reload": self._reload_for_somebody,
                 "secrets": self._secrets.look_now,
                 "deployments": self._deployments,
             },
+            {"reload": lambda uid: self._reload_for_somebody(Asker(uid))},
         )
         try:
             await control.start()
             await self._open_somehow(opening)
+            # Nobody is let in by a key before it is known what that is bounded by.
+            with contextlib.suppress(StoreUnavailable):
+                await self._rules.look()
             if not self._books.is_open:
                 chores.append(loop.create_task(self._books.keep_opening(opening)))
             if self._standby is not None:
@@ -270,10 +299,18 @@ class Keeper:
         self._rules.greet(seat)
         self._key_sets.greet(seat)
         if self._books.is_open:
+            if not self._rules.is_known:
+                with contextlib.suppress(StoreUnavailable):
+                    await self._rules.look()
+                self._rules.greet(seat)
             self._books.nudge()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._keys.greet(seat), _GREET_S)
         elif (keys := await self._first_keys) is not None:
+            assert self._first_rules is not None
+            if (rules := await self._first_rules) is not None:
+                self._rules.stand_in(rules)
+                self._rules.greet(seat)
             for portion in Keys(version=keys[0], keys=keys[1]).portions():
                 seat.tell(portion)
             return
@@ -307,6 +344,8 @@ class Keeper:
         if administrate is None:
             return None
         answer = await self._errands.run(lambda store: administrate(store, edition, document))
+        for name in self._orders.sign_on.take_wanted() if self._orders.sign_on is not None else ():
+            self._key_sets.want(name)
         if answer is None:
             return None
         with contextlib.suppress(StoreUnavailable, TimeoutError, ConnectionError):
@@ -352,15 +391,16 @@ class Keeper:
         while True:
             await self._hung_up.wait()
             self._hung_up.clear()
-            await self._reload()
+            await self._reload(Asker())
 
-    async def _reload_for_somebody(self) -> bytes:
-        return msgspec.json.encode(await self._reload())
+    async def _reload_for_somebody(self, asker: Asker | None = None) -> bytes:
+        return msgspec.json.encode(await self._reload(asker))
 
-    async def _reload(self) -> ReloadReport:
-        """Read the configuration again and have it served by; where anything is wrong, everything stays as it is."""
+    async def _reload(self, asker: Asker | None) -> ReloadReport:
+        """Read the configuration again and have it served by; where anything is wrong, everything stays as it is.
+        `asker` is None for a reload that stands in the audit log already."""
         async with self._reloading:
-            report = await self._taken_over()
+            report = await self._taken_over(asker)
         if report.is_taken_over:
             for warning in report.problems:
                 self._log.warning("config_odd", problem=str(warning))
@@ -372,13 +412,19 @@ class Keeper:
             self._log.error("reload_refused", config=report.hash, problems=len(report.problems), why=why)
         return report
 
-    async def _taken_over(self) -> ReloadReport:
+    async def _taken_over(self, asker: Asker | None) -> ReloadReport:
         try:
+            if asker is not None:
+                await self._note_reload(asker)
             edition = await self._orders.read_again()
             await self._workers.reload(edition, _RELOAD_S)
             self._follow_issuers(edition)
         except ConfigInvalid as invalid:
             return self._refused(*invalid.problems)
+        except StoreUnavailable as error:
+            message = f"The store is away, and what cannot be audited is not done: {error}."
+            hint = "Ask again when it is back; or restart the house, which goes by the file as it is then."
+            return self._refused(ConfigProblem(path="", message=message, hint=hint))
         except NotTakenOver as error:
             return self._refused(ConfigProblem(path="", message=str(error)))
         except TimeoutError:
@@ -397,12 +443,23 @@ class Keeper:
             waits_for_restart=edition.waits_for_restart,
         )
 
+    async def _note_reload(self, asker: Asker) -> None:
+        """Raises: StoreUnavailable."""
+        note_reload = self._orders.note_reload
+        if note_reload is not None:
+            await self._books.ask(lambda store: note_reload(store, asker.uid))
+
     def _follow_issuers(self, edition: Edition) -> None:
         if self._orders.key_sets is not None:
             self._key_sets.follow(self._orders.key_sets(edition))
 
     def _want_key(self, name: str) -> None:
         self._key_sets.want(name)
+
+    def _tell_key_set(self, keys: KeySet) -> None:
+        self._workers.tell(keys)
+        if self._orders.sign_on is not None:
+            self._orders.sign_on.learn(keys)
 
     def _refused(self, *problems: ConfigProblem) -> ReloadReport:
         return ReloadReport(is_taken_over=False, hash=self._workers.edition.hash, problems=problems)

@@ -22,6 +22,8 @@ from .workers import Workers
 
 _LOOK_S: Final = 0.5
 """A change made by another house on the same store counts here within two seconds: this, and some for the way."""
+_LATE_S: Final = 2.0
+"""A store that takes longer to say its version is out of reach: who is not known may have become known meanwhile."""
 
 _TOPIC: Final = "keys"
 
@@ -93,9 +95,12 @@ class KeyPush:
     async def _look(self) -> None:
         """Begin to bring the workers what they lack; tell them when the store is out of reach."""
         try:
-            version = await self._version()
+            version = await asyncio.wait_for(self._version(), _LATE_S)
         except StoreUnavailable as error:
-            self._is_out_of_reach(error)
+            self._is_out_of_reach(str(error))
+            return
+        except TimeoutError:
+            self._is_out_of_reach(f"it has not answered for {_LATE_S:g} seconds")
             return
         self._is_within_reach(version)
         behind = [
@@ -143,7 +148,7 @@ class KeyPush:
         try:
             await seat.catch_up(keys_since)
         except StoreUnavailable as error:
-            self._is_out_of_reach(error)
+            self._is_out_of_reach(str(error))
         except TimeoutError:
             why = "it did not take over the keys in time"
             self._log.error("worker_silent", seat=seat.number, why=why)
@@ -163,9 +168,9 @@ class KeyPush:
 
         return keys_since
 
-    def _is_out_of_reach(self, error: StoreUnavailable) -> None:
+    def _is_out_of_reach(self, why: str) -> None:
         if self._is_fresh:
-            self._log.error("store_unavailable", why=str(error))
+            self._log.error("store_unavailable", why=why)
         self._is_fresh = False
         self._doubtful.update(self._workers.seats)
         self._workers.tell(Freshness(is_fresh=False))

@@ -31,6 +31,8 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True, tag="boot"):
     secrets: dict[str, Secret]
     """By reference."""
     pepper: Secret
+    client_token_keys: tuple[Secret, ...] = ()
+    """What browser tokens are signed with (the first) and verified with (any)."""
     base_urls: dict[str, str]
     """Of providers whose address is only known at run time."""
     folder: str
@@ -42,6 +44,8 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True, tag="boot"):
     """Which of the house's workers this is, from 0 on; whoever follows it has the same number."""
     seats: int = 1
     """How many workers the house has."""
+    answer_keys: tuple[Secret, ...] = ()
+    """What shared answers are sealed with (the first) and opened with (any)."""
     shared: Secret = Secret("memory")
     """Where limits are counted, a password in it included."""
     admin_key: Secret | None = None
@@ -109,6 +113,7 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True, tag="reload"):
     secrets: dict[str, Secret]
     base_urls: dict[str, str]
     waits_for_restart: tuple[str, ...]
+    client_token_keys: tuple[Secret, ...] = ()
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):

@@ -32,6 +32,11 @@ class RulesPush:
         self._rules_since = rules_since
         self._known = Rules(HouseRules(version=-1))
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is anything to tell."""
+        return self._known.rules.version >= 0
+
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
         while True:
@@ -55,5 +60,5 @@ class RulesPush:
 
     def greet(self, seat: Seat) -> None:
         """Tell a new worker what all others know."""
-        if self._known.rules.version >= 0:
+        if self.is_known:
             seat.tell(self._known)

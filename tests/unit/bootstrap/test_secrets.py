@@ -216,6 +216,12 @@ def test_new_value_is_kept_for_the_next_start(tmp_path: Path) -> None:
 
 
 def test_worker_has_none_of_the_variables_that_open_sources_or_databases() -> None:
-    names = ("VAULT_TOKEN", "VAULT_SECRET_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_SECRET", "TOLLHOUSE_STORE")
+    names = (
+        "VAULT_TOKEN",
+        "VAULT_SECRET_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AZURE_CLIENT_SECRET",
+        "TOLLHOUSE_STORE",
+    )
     secret = dict.fromkeys(names, "s")
     assert without_secrets({**secret, "UP": "s", "PATH": "/bin"}, {"env:UP": Secret("s")}) == {"PATH": "/bin"}

@@ -126,3 +126,100 @@ def test_house_is_not_opened_with_a_key_that_can_be_guessed(
 
 def test_description_of_the_api_is_printed(house: Any) -> None:
     assert "/admin/v1/keys/{id}/rotate" in document(house("openapi"))["paths"]
+
+
+def test_team_is_edited_by_what_is_named_and_deleted_when_nobody_is_in_it(house: Any) -> None:
+    house("teams", "create", "search", "--route", "gpt*", "--budget-usd", "5", "--concurrency", "3")
+    changed = document(
+        house(
+            *("teams", "edit", "search", "--budget-period", "month", "--tokens-per-minute", "9"),
+            *("--without", "concurrency", "--without", "route", "--json"),
+        )
+    )
+    assert (changed["budget"]["usd"], changed["budget"]["period"], changed["routes"]) == (5, "month", None)
+    assert {name: value for name, value in changed["limits"].items() if value} == {"tokens_per_minute": 9}
+    house("teams", "edit", "search", status=2)
+    house("teams", "edit", "search", "--without", "everything", status=2)
+    assert "stands in the configuration" in house("teams", "edit", "declared", "--title", "x", status=1)[1]
+    key = document(house("keys", "create", "--name", "k", "--team", "search", "--json"))["id"]
+    assert f"such as {key}" in house("teams", "delete", "search", status=1)[1]
+    house("keys", "revoke", key)
+    assert "deleted team search" in house("teams", "delete", "search")[0]
+    assert "no team" in house("teams", "delete", "search", status=1)[1]
+    assert "stands in the configuration" in house("teams", "delete", "declared", status=1)[1]
+
+
+def test_project_is_made_and_keys_join_it(house: Any) -> None:
+    house("teams", "create", "search")
+    made = document(
+        house("projects", "create", "--team", "search", "--title", "crawler", "--budget-usd", "2", "--json")
+    )
+    assert (made["title"], made["budget"]["usd"]) == ("crawler", 2)
+    listed = document(house("projects", "list", "--team", "search", "--json"))
+    assert [one["id"] for one in listed] == [made["id"]]
+    assert "crawler" in house("projects", "list")[0]
+    key = document(
+        house("keys", "create", "--name", "k", "--team", "search", "--project", made["id"], "--json")
+    )["id"]
+    assert document(house("keys", "show", key, "--json"))["project"] == made["id"]
+    assert "no project" in house("keys", "create", "--name", "k", "--project", made["id"], status=1)[1]
+    house("keys", "edit", key, "--without", "project")
+    assert document(house("keys", "show", key, "--json"))["project"] is None
+
+
+def test_service_account_is_made_listed_and_disabled_with_its_keys(house: Any) -> None:
+    house("teams", "create", "search")
+    account = document(
+        house("accounts", "create", "--name", "bot", "--team", "search", "--concurrency", "2", "--json")
+    )["id"]
+    assert "bot" in house("accounts", "list")[0]
+    key = document(house("keys", "create", "--name", "k", "--account", account, "--json"))["id"]
+    assert "service accounts in the team" in house("teams", "delete", "search", status=1)[1]
+    house("accounts", "disable", account)
+    assert document(house("keys", "show", key, "--json"))["state"] == "disabled"
+    (listed,) = document(house("accounts", "list", "--team", "search", "--json"))
+    assert listed["disabled_at"] is not None
+    house("accounts", "disable", "svc_nobody", status=1)
+
+
+def test_roles_are_added_and_removed(house: Any) -> None:
+    house("teams", "create", "search")
+    user = document(house("users", "create", "--name", "ann", "--json"))["id"]
+    house("users", "roles", "add", user, "member", "--team", "search")
+    house("users", "roles", "add", user, "auditor")
+    assert "holds this role already" in house("users", "roles", "add", user, "auditor", status=1)[1]
+    assert "member of search" in house("users", "roles", "remove", user, "member", "--team", "search")[0]
+    assert (
+        "is not member of search"
+        in house("users", "roles", "remove", user, "member", "--team", "search", status=1)[1]
+    )
+    (left,) = document(house("users", "list", "--json"))
+    assert left["roles"] == ["auditor"]
+
+
+def test_keys_made_and_changed_by_commands_stand_in_the_audit_log(house: Any, tmp_path: Path) -> None:
+    key = document(house("keys", "create", "--name", "k", "--json"))["id"]
+    house("keys", "rotate", key)
+    house("keys", "disable", key)
+    lines = tmp_path / "keys.jsonl"
+    lines.write_text(json.dumps({"name": "old", "sha256": "ab" * 32}) + "\n")
+    house("keys", "import", str(lines))
+    rows = [json.loads(row) for row in house("audit", "list", "--json")[0].splitlines()]
+    assert [row["action"] for row in rows] == ["keys.create", "keys.disable", "keys.rotate", "keys.create"]
+    assert {row["actor_id"] for row in rows} == {"cli"}
+    assert all(row["peer"].startswith("user ") for row in rows)
+    assert "digest" not in rows[0]["after"]
+    house("audit", "verify")
+
+
+def test_key_is_not_changed_where_the_audit_log_cannot_be_written(house: Any, tmp_path: Path) -> None:
+    key = document(house("keys", "create", "--name", "k", "--json"))["id"]
+    books = next(tmp_path.glob("**/*.db"))
+    with sqlite3.connect(books) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    connection.close()
+    house("keys", "revoke", key, status=3)
+    house("keys", "create", "--name", "another", "--json", status=3)
+    assert [one["state"] for one in document(house("keys", "list", "--json"))] == ["active"]

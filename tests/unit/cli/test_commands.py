@@ -85,7 +85,7 @@ def test_check_finds_nothing_wrong(config: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_check_tells_every_problem_with_its_place(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config.write_text("version: 1\nprovidres: {}\nserver: {listen: nowhere, workers: 4}\n")
+    config.write_text("version: 1\nprovidres: {}\nserver: {listen: nowhere, workers: 4000}\n")
     text = complaint(capsys, "check", config, status=1)
     assert "Did you mean `providers`?" in text
     assert f"{config}:3: server.listen" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from pathlib import Path
 
@@ -33,6 +34,25 @@ async def with_house(folder: Path, word: str) -> tuple[bool | None, list[str]]:
 
 def test_house_does_what_it_is_asked_before_it_answers(tmp_path: Path) -> None:
     assert asyncio.run(with_house(tmp_path, "refresh")) == (True, ["refresh"])
+
+
+def test_house_is_told_who_asks_where_that_matters(tmp_path: Path) -> None:
+    async def scene() -> list[int]:
+        asked: list[int] = []
+
+        async def reload(uid: int) -> bytes:
+            asked.append(uid)
+            return b"{}"
+
+        control = ControlSocket(tmp_path, {}, {"reload": reload})
+        await control.start()
+        try:
+            assert await asyncio.to_thread(inquire, tmp_path, "reload") == b"{}"
+        finally:
+            await control.stop()
+        return asked
+
+    assert asyncio.run(scene()) == [os.getuid()]
 
 
 @pytest.mark.parametrize("word", ["fold", "unheard-of", "x" * 500])

@@ -63,6 +63,11 @@ class FakeSeat:
         self.stuck.set()
         self._pushing = asyncio.Lock()
 
+    def tell(self, word: object) -> None:
+        self.told.append(word)
+        if isinstance(word, Keys) and word.is_last:
+            self.keys_version = word.version
+
     async def catch_up(self, keys_since: Callable[[int], Awaitable[Keys]]) -> None:
         async with self._pushing:
             if self.link is None:
@@ -74,6 +79,7 @@ class FakeSeat:
                 await asyncio.wait_for(self.stuck.wait(), 0.3)
             finally:
                 self.taken.append(keys.version)
+            self.told.append(keys)
             self.keys_version = keys.version
 
     @property
@@ -110,10 +116,10 @@ class Rig:
         self.push = KeyPush(
             cast("Workers", self), self.store.now, self.store.keys, cast("Any", self.log), self.news
         )
-        self.told: list[object] = []
 
     def tell(self, word: object) -> None:
-        self.told.append(word)
+        for seat in self.seats:
+            seat.tell(word)
 
     async def until(self, what: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -266,11 +272,67 @@ def test_store_that_is_away_is_told_of_once_in_the_log_and_its_return_as_well() 
             await rig.push.confirm()
         rig.store.is_away = False
         rig.push.nudge()
-        await rig.until(lambda: rig.told[-1:] == [Freshness(is_fresh=True)])
+        await rig.until(lambda: all(seat.told[-1] == Freshness(is_fresh=True) for seat in rig.seats))
         assert rig.log.events == ["store_unavailable", "store_available"]
-        assert rig.told[0] == Freshness(is_fresh=False)
+        assert all(seat.told[1] == Freshness(is_fresh=False) for seat in rig.seats)
 
     watched(check)
+
+
+def test_worker_trusts_what_it_knows_again_only_when_it_knows_what_it_missed() -> None:
+    """In between, a key that is new would be told that it is none."""
+
+    async def check(rig: Rig) -> None:
+        await rig.until(lambda: all(seat.keys_version == 0 for seat in rig.seats))
+        rig.store.is_away = True
+        rig.push.nudge()
+        await rig.until(lambda: rig.log.events == ["store_unavailable"])
+        rig.store.is_away, rig.store.version = False, 7
+        rig.push.nudge()
+        await rig.until(lambda: all(seat.told[-1] == Freshness(is_fresh=True) for seat in rig.seats))
+        for seat in rig.seats:
+            news = [
+                word.version if isinstance(word, Keys) else word.is_fresh  # type: ignore[attr-defined]
+                for word in seat.told
+            ]
+            assert news == [0, False, 7, True]
+
+    watched(check)
+
+
+def test_store_that_does_not_answer_is_out_of_reach_like_one_that_is_away() -> None:
+    async def run() -> None:
+        rig = Rig(2)
+        answers = asyncio.Event()
+
+        async def version() -> int:
+            await answers.wait()
+            return 0
+
+        push = KeyPush(cast("Workers", rig), version, rig.store.keys, cast("Any", rig.log))
+        watching = asyncio.create_task(push.watch())
+        await rig.until(lambda: all(seat.told == [Freshness(is_fresh=False)] for seat in rig.seats))
+        answers.set()
+        await rig.until(lambda: all(seat.told[-1] == Freshness(is_fresh=True) for seat in rig.seats))
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_worker_that_began_with_a_snapshot_trusts_it_once_the_store_says_the_same() -> None:
+    async def run() -> None:
+        rig = Rig(1)
+        (seat,) = rig.seats
+        rig.store.version = 5
+        rig.push.stand_in(seat, Keys(version=5, keys=(), is_fresh=False))  # type: ignore[arg-type]
+        watching = asyncio.create_task(rig.push.watch())
+        await rig.until(lambda: seat.told[-1] == Freshness(is_fresh=True))
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        assert seat.taken == []
+
+    asyncio.run(run())
 
 
 def test_new_worker_gets_everything_although_nothing_has_changed() -> None:

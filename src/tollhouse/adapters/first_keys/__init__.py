@@ -1,8 +1,8 @@
-"""The keys of a SQLite store, read with the standard library alone.
+"""The keys of a SQLite store, and the rules of its house, read with the standard library alone.
 
-Loading the database library takes half of a start. What a worker needs before it can serve is one table, so the keeper
-reads that table while the library is still being loaded; everything after it, changes to keys too, goes through the
-store. Where this way does not lead to the keys, the store's does, a moment later.
+Loading the database library takes half of a start. What a worker needs before it can serve is a few tables, so the
+keeper reads them while the library is still being loaded; everything after it, changes to keys too, goes through the
+store. Where this way does not lead to them, the store's does, a moment later.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from tollhouse.core.identity import VirtualKey
+from tollhouse.core.pauses import Pause
+from tollhouse.core.people import MAIN_ORGANISATION, Account, Organisation, Project, Team
+from tollhouse.ports.administration import HouseRules, rules_of
+
+R = TypeVar("R", bound=msgspec.Struct)
+T = TypeVar("T")
 
 _PATIENCE_S: Final = 0.5
 _JSON: Final = ("routes", "limits", "budget", "doors", "networks", "hours", "tags", "metadata")
@@ -42,6 +48,15 @@ _DECODERS: Final = [(name, _decoder(name, _TYPES[name])) for name in _JSON]
 def first_keys(path: Path) -> tuple[int, tuple[VirtualKey, ...]] | None:
     """The version of the keys and all of them; None where there is no such database yet, where its schema is not this
     version's, or where it is none of SQLite's."""
+    return _read(path, _keys)
+
+
+def first_rules(path: Path) -> HouseRules | None:
+    """What workers have to know of the administration; None as above."""
+    return _read(path, _rules)
+
+
+def _read(path: Path, reading: Callable[[sqlite3.Connection], T]) -> T | None:
     if not path.is_file():
         return None
     try:
@@ -49,11 +64,44 @@ def first_keys(path: Path) -> tuple[int, tuple[VirtualKey, ...]] | None:
             sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_PATIENCE_S)
         ) as reader:
             reader.execute("BEGIN")
-            (version,) = reader.execute("SELECT version FROM keys_version").fetchone()
-            rows = reader.execute(f"SELECT {', '.join(_COLUMNS)} FROM keys ORDER BY created_at, id")  # noqa: S608
-            return int(version), tuple([_key(row) for row in rows])
+            return reading(reader)
     except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError):
         return None
+
+
+def _keys(reader: sqlite3.Connection) -> tuple[int, tuple[VirtualKey, ...]]:
+    (version,) = reader.execute("SELECT version FROM keys_version").fetchone()
+    rows = reader.execute(f"SELECT {', '.join(_COLUMNS)} FROM keys ORDER BY created_at, id")  # noqa: S608
+    return int(version), tuple([_key(row) for row in rows])
+
+
+def _rules(reader: sqlite3.Connection) -> HouseRules:
+    version = reader.execute("SELECT version FROM rules_version").fetchone()
+    organisations = _all(reader, "organisations", Organisation)
+    return rules_of(
+        int(version[0]) if version is not None else 0,
+        pauses=_all(reader, "pauses", Pause),
+        organisation=organisations[0] if organisations else Organisation(id=MAIN_ORGANISATION),
+        teams=_all(reader, "teams", Team),
+        projects=_all(reader, "projects", Project),
+        accounts=_all(reader, "accounts", Account),
+    )
+
+
+def _all(reader: sqlite3.Connection, table: str, kind: type[R]) -> list[R]:
+    names = kind.__struct_fields__
+    columns = ", ".join([f'"{name}"' for name in names])
+    rows = reader.execute(f"SELECT {columns} FROM {table} ORDER BY id")  # noqa: S608
+    return [
+        msgspec.convert(
+            {
+                name: msgspec.json.decode(value) if name in _JSON and value is not None else value
+                for name, value in zip(names, row, strict=True)
+            },
+            kind,
+        )
+        for row in rows
+    ]
 
 
 def _key(row: tuple[Any, ...]) -> VirtualKey:

@@ -2,5 +2,6 @@
 
 from .http import Answer, ProviderDown, call
 from .key_source import KeySource, discover, read_keys
+from .loopback import Loopback
 
-__all__ = ["Answer", "KeySource", "ProviderDown", "call", "discover", "read_keys"]
+__all__ = ["Answer", "KeySource", "Loopback", "ProviderDown", "call", "discover", "read_keys"]

@@ -37,25 +37,31 @@ def call(
     headers: Mapping[str, str] = _NO_HEADERS,
     ca_file: str | None = None,
     timeout_s: float = TIMEOUT_S,
+    whom: str | None = None,
 ) -> Answer:
-    """The answer, whatever its status. `timeout_s` is for all of it: one that comes in drops is cut off.
+    """The answer, whatever its status. `timeout_s` is for all of it: one that comes in drops is cut off. Errors begin
+    with `whom`.
 
     Raises: ProviderDown.
     """
     connection, target = _connection(url, ca_file, timeout_s)
-    name = f"The identity provider at {connection.host}"
+    name = whom or f"The identity provider at {connection.host}"
     is_late = threading.Event()
+    opened: list[socket.socket] = []
+    """The connection lets go of its socket as soon as an answer has begun that ends with it."""
 
     def cut() -> None:
         is_late.set()
-        if connection.sock is not None:
-            with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+        for each in (*opened, connection.sock):
+            with contextlib.suppress(OSError, AttributeError):
+                each.shutdown(socket.SHUT_RDWR)
 
     clock = threading.Timer(timeout_s, cut)
     clock.daemon = True
     clock.start()
     try:
+        connection.connect()
+        opened.append(connection.sock)
         connection.request(method, target, body, {"accept": "application/json", **headers})
         answer = connection.getresponse()
         content = answer.read(MOST_BYTES + 1)

@@ -52,7 +52,7 @@ class MemoryCounters:
     period is over and nothing is reserved from them. See `ports.counters.Counters` for the promises.
     """
 
-    def __init__(self, clock: Clock, *, load_wait_s: float = LOAD_WAIT_S, era: str = "") -> None:
+    def __init__(self, clock: Clock, *, load_wait_s: float = LOAD_WAIT_S, era: str = "memory") -> None:
         """`era` is what tells this process from others, see `ports.counters.Counters`."""
         self._clock = clock
         self._era = era

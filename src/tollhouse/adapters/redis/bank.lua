@@ -6,7 +6,7 @@
 --   entry of a window: 2, id, limit, is_hard, add, {cell, amount, ...} given back, want
 --   entry of slots:    3, id, limit, is_hard, in_use, kept, want
 --   call:              entry, amount, entry, amount, ...
--- answer: status, owners, young_us, entries, calls
+-- answer: status, owners, young_us, entries, calls, era
 --   entry of a purse:  left, extra, the most that may be free
 --   entry of slots:    left, extra
 --   entry of a window: left, extra, cell, us until its end, us until the window is empty
@@ -34,7 +34,7 @@ end
 
 -- Is the owner one whose figures may be taken?
 
-if false then
+if call('ZSCORE', PREFIX .. 'gone', owner) then
   return answer(GONE)
 end
 local last_seq = tonumber(call('HGET', PREFIX .. 'seqs', owner) or 0)
@@ -145,6 +145,7 @@ local function read_window(entry)
     sum = tonumber(found[1] or 0), first = tonumber(found[2] or nil), last = tonumber(found[3] or nil),
     here = tonumber(found[4] or 0), before = {}, drop = {},
   }
+  window.sum_then = window.sum
   if not slide(window, cell) then
     return nil
   end
@@ -197,14 +198,17 @@ local function save_window(window)
       call('HSET', key, 'x' .. int(window.last), here)
     end
     window.first, window.last = window.first or window.cell, window.cell
-    call('HSET', key, 'first', int(window.first), 'last', here)
+    call('HSET', key, 'first', int(window.first), 'last', here, 'sum', int(window.sum), 'v' .. here, int(window.here))
     call('PEXPIRE', key, int(cell_us * (CELLS + 2) / 1000) + 1000)
-  elseif #window.drop > 0 and window.first then
+    return
+  end
+  if #window.drop > 0 and window.first then
     call('HSET', key, 'first', int(window.first))
   end
-  call('HSET', key, 'sum', int(window.sum))
   if window.last == window.cell then
-    call('HSET', key, 'v' .. here, int(window.here))
+    call('HSET', key, 'sum', int(window.sum), 'v' .. here, int(window.here))
+  elseif window.sum ~= window.sum_then then
+    call('HSET', key, 'sum', int(window.sum))
   end
 end
 
@@ -417,4 +421,4 @@ if has(LEAVE) and is_open then
 end
 
 local young_us = max(0, changed + CELLS * cell_us - now)
-return cmsgpack.pack({ is_open and OPEN or FROZEN, owners, young_us, answers, decisions })
+return cmsgpack.pack({ is_open and OPEN or FROZEN, owners, young_us, answers, decisions, era })

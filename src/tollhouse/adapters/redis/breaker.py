@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-OPENS_AFTER: Final = 3
+OPENS_AFTER: Final = 2
 FIRST_REST_S: Final = 0.05
 LONGEST_REST_S: Final = 1.0
 

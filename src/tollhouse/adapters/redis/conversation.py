@@ -12,7 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import Sequence
 from math import inf
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ from tollhouse.core.limits import Charge
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.counters import Exhausted
 
+from .ask import Ask, Taking, involved_in
 from .breaker import Breaker
 from .holdings import Holding, Holdings
 from .line import BankUnreachable, Line
@@ -36,9 +37,6 @@ BEATS_IN_A_LEASE: Final = 10
 FAREWELL_S: Final = 1.0
 MOST_REJOINS: Final = 5
 
-Taking = tuple[Holding, int, Any]
-"""What of which holding a call has taken, and where that is counted."""
-
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What all workers of a bank have to agree on, and how patient they are."""
@@ -52,23 +50,6 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     reply_s: float
     dial_s: float
     report_s: float
-
-
-class Ask:
-    """A call that waits for the bank's decision."""
-
-    __slots__ = ("charges", "decision", "holdings")
-
-    def __init__(
-        self,
-        charges: Sequence[Charge],
-        holdings: Sequence[Holding],
-        decision: asyncio.Future[list[Taking] | None],
-    ) -> None:
-        self.charges = charges
-        self.holdings = holdings
-        self.decision = decision
-        """What has been taken; None where the bank cannot say."""
 
 
 class Conversation:
@@ -128,9 +109,8 @@ class Conversation:
         decision: asyncio.Future[list[Taking] | None] = asyncio.get_running_loop().create_future()
         self._asks.append(Ask(charges, holdings, decision))
         self._wake.set()
-        if self._line is None and self._patience is None:
-            loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(self._terms.reply_s, self._lose_patience)
+        if self._line is None:
+            self._be_patient()
         try:
             return await decision
         except asyncio.CancelledError:
@@ -161,14 +141,14 @@ class Conversation:
                 await self._dial()
                 await self._talk()
             except BankUnreachable as error:
-                self._went_down(str(error))
+                self._went_down(str(error), is_cut=error.is_cut)
             except Exception as defect:  # noqa: BLE001 - of ours; nobody must wait for ever because of it
-                self._went_down(f"a defect of the gateway ({type(defect).__name__}: {defect})")
+                self._went_down(f"a defect of the gateway ({type(defect).__name__}: {defect})", is_cut=False)
             finally:
                 self._refreshed()
-                if self._line is not None:
-                    await self._line.hang_up()
-                    self._line = None
+                line, self._line = self._line, None
+                if line is not None:
+                    await line.hang_up()
             if not self._is_closing:
                 await asyncio.sleep(self._breaker.rest_s())
         self._standing.is_up = False
@@ -204,7 +184,7 @@ class Conversation:
             if not told.done():
                 told.set_result(None)
 
-    def _went_down(self, why: str) -> None:
+    def _went_down(self, why: str, *, is_cut: bool) -> None:
         self._breaker.bad()
         standing = self._standing
         standing.failures += 1
@@ -213,7 +193,19 @@ class Conversation:
         if self._breaker.is_open:
             self.is_asking = False
         self._tried.set()
-        self._decide_nothing()
+        if is_cut and self._breaker.failures == 1 and self.is_asking:
+            # A line that was cut is dialled again at once, and to ask again is safe: messages say all there is.
+            self._asks.extendleft(reversed(self._under_way))
+            self._under_way = ()
+            self._be_patient()
+        else:
+            self._decide_nothing()
+
+    def _be_patient(self) -> None:
+        """Those who ask while there is no line wait for it as long as for an answer."""
+        if self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(self._terms.reply_s, self._lose_patience)
 
     def _lose_patience(self) -> None:
         self._patience = None
@@ -223,10 +215,10 @@ class Conversation:
     def _decide_nothing(self) -> None:
         """Those who wait go on without the bank."""
         for ask in self._under_way:
-            _set(ask, None)
+            ask.answer(None)
         self._under_way = ()
         while self._asks:
-            _set(self._asks.popleft(), None)
+            self._asks.popleft().answer(None)
 
     # -- messages
 
@@ -281,7 +273,9 @@ class Conversation:
         asks: list[Ask] = []
         while self._asks and len(asks) < MOST_CALLS:
             ask = self._asks.popleft()
-            if not ask.decision.done():
+            if ask.decision.done():
+                ask.end()
+            else:
                 asks.append(ask)
         return asks
 
@@ -300,7 +294,7 @@ class Conversation:
         assert self._line is not None
         sent_at, wall = self._clock.monotonic(), self._clock.now()
         is_leased = sent_at < self.leased_until
-        involved, calls = _involved(asks)
+        involved, calls = involved_in(asks)
         entries = [
             self._holdings.entry(holding, sent_at, wall, is_asked=True, is_leased=is_leased)
             for holding in involved.values()
@@ -331,9 +325,9 @@ class Conversation:
             self._holdings.unread(involved.values())
             if answer.status is not Status.REJOIN:
                 for ask in asks:
-                    _set(ask, None)
+                    ask.answer(None)
             return answer.status
-        self._standing.generation = answer.generation
+        self._standing.era = answer.era
         if renews:
             self._heard(answer, sent_at)
         for holding, of_it in zip(involved.values(), answer.entries, strict=True):
@@ -354,7 +348,7 @@ class Conversation:
                 self._standing.decisions_asked += 1
                 self._charge(ask, now)
             elif retry_us == UNKNOWN_US:
-                _set(ask, None)
+                ask.answer(None)
             else:
                 self._standing.decisions_asked += 1
                 self._refuse(ask, involved[index - 1], retry_us, now)
@@ -368,14 +362,12 @@ class Conversation:
                 self._holdings.note_active(holding)
         if ask.decision.done():  # the caller has gone
             self._undo(takings)
-        else:
-            ask.decision.set_result(takings)
+        ask.answer(takings)
 
     def _refuse(self, ask: Ask, holding: Holding, retry_us: int, now: float) -> None:
         charge = next(charge for charge in ask.charges if charge.counter.id == holding.id)
         retry_s = None if retry_us == NEVER_US else retry_us / 1e6
-        if not ask.decision.done():
-            ask.decision.set_exception(Exhausted(charge, holding.left(charge.counter, now), retry_s))
+        ask.refuse(Exhausted(charge, holding.left(charge.counter, now), retry_s))
 
     def _undo(self, takings: Sequence[Taking]) -> None:
         now = self._clock.monotonic()
@@ -414,28 +406,3 @@ class Conversation:
             beat_s = min(beat_s, FROZEN_BEAT_S)
         if self._line is not None and (holdings.untold or now - self._sent_at >= beat_s):
             self.tell_now()
-
-
-def _set(ask: Ask, takings: list[Taking] | None) -> None:
-    if not ask.decision.done():
-        ask.decision.set_result(takings)
-
-
-def _involved(asks: Sequence[Ask]) -> tuple[dict[str, Holding], list[list[int]]]:
-    """The holdings that calls ask for, and the calls by their numbers, from 1."""
-    involved: dict[str, Holding] = {}
-    numbers: dict[str, int] = {}
-    calls: list[list[int]] = []
-    for ask in asks:
-        call: list[int] = []
-        for charge, holding in zip(ask.charges, ask.holdings, strict=True):
-            number = numbers.get(holding.id)
-            if number is None:
-                involved[holding.id] = holding
-                number = numbers[holding.id] = len(involved)
-                holding.counter = charge.counter
-            elif charge.counter.limit < holding.counter.limit:
-                holding.counter = charge.counter
-            call += (number, charge.amount)
-        calls.append(call)
-    return involved, calls

@@ -14,7 +14,8 @@ from tollhouse.core.limits import WINDOW_S, Charge, Counter, CounterKind, Lease,
 from tollhouse.ports.clock import Clock
 from tollhouse.ports.counters import CountersUnavailable, Exhausted
 
-from .conversation import Conversation, Taking, Terms
+from .ask import Taking
+from .conversation import Conversation, Terms
 from .holdings import Holding, Holdings
 from .line import check_url
 from .purse import Purse
@@ -23,7 +24,7 @@ from .standing import Standing
 from .tell import Tell
 
 LEASE_S: Final = 30.0
-REPLY_S: Final = 0.05
+REPLY_S: Final = 0.12
 DIAL_S: Final = 0.25
 REPORT_S: Final = 0.1
 SLOT_RETRY_S: Final = 1.0
@@ -99,7 +100,7 @@ class RedisCounters:
     @property
     def era(self) -> str:
         """See `ports.counters.Counters`."""
-        return self.standing.generation
+        return self.standing.era
 
     @property
     def is_exact(self) -> bool:
@@ -142,10 +143,16 @@ class RedisCounters:
         shares = [used.get(taking[0].id, taking[1]) for taking in takings]
         if len(lease.left) < len(takings):
             _share_out(takings, shares, used)
-        now, holdings = self._monotonic(), self._holdings
+        now = self._monotonic()
+        untold, active = self._holdings.untold, self._holdings.active
         for (holding, amount, origin), share in zip(takings, shares, strict=True):
-            if holdings.settle(holding, amount, share, origin, now) is Tell.NOW:
-                self._conversation.tell_now()
+            tell = holding.settle(amount, share, origin, now)
+            if tell is not Tell.NOTHING:
+                untold[holding.id] = holding
+                if tell is Tell.NOW:
+                    self._conversation.tell_now()
+            if holding.free:
+                active[holding.id] = holding
 
     def left(self, counter: Counter) -> Left:
         holding = self._by_id.get(counter.id)
@@ -162,13 +169,21 @@ class RedisCounters:
             return self._take_apart(asked)
         now, by_id = self._monotonic(), self._by_id
         is_leased = now < conversation.leased_until
+        holdings: list[Holding] = []
         for charge in asked:
             counter = charge.counter
             holding = by_id.get(counter.id)
             if holding is None or not holding.has(charge.amount, counter, now, is_leased=is_leased):
                 return None
+            holdings.append(holding)
         self.standing.decisions_here += 1
-        return [self._take(by_id[charge.counter.id], charge, now) for charge in asked]
+        takings: list[Taking] = []
+        for charge, holding in zip(asked, holdings, strict=True):
+            counter, amount = charge.counter, charge.amount
+            takings.append((holding, amount, holding.take(amount, counter, now)))
+            if not counter.is_hard:
+                self._holdings.untold[holding.id] = holding
+        return takings
 
     def _take(self, holding: Holding, charge: Charge, now: float) -> Taking:
         origin = holding.take(charge.amount, charge.counter, now)

@@ -30,7 +30,7 @@ FORGOTTEN_AT_ONCE: Final = 500
 class Holdings:
     """By counter id. Knows the time by being told; bounded by what is in use."""
 
-    __slots__ = ("_active", "_due", "_pace", "_walk", "by_id", "untold")
+    __slots__ = ("_due", "_pace", "_walk", "active", "by_id", "untold")
 
     def __init__(self, pace: float) -> None:
         """`pace`: how many times shorter windows are than sixty seconds; 1.0 but in tests."""
@@ -38,7 +38,7 @@ class Holdings:
         self.by_id: dict[str, Holding] = {}
         self.untold: dict[str, Holding] = {}
         """Those that have changed since the bank was told."""
-        self._active: dict[str, Holding] = {}
+        self.active: dict[str, Holding] = {}
         """Those that have something handed out in advance, or would like to, in the order they are tidied."""
         self._due = 0.0
         self._walk: Iterator[str] = iter(())
@@ -61,16 +61,16 @@ class Holdings:
         if tell:
             self.untold[holding.id] = holding
         if holding.free:
-            self._active[holding.id] = holding
+            self.active[holding.id] = holding
         return tell
 
     def note_active(self, holding: Holding) -> None:
         if holding.is_active:
-            self._active[holding.id] = holding
+            self.active[holding.id] = holding
 
     def tidy(self, part: float) -> None:
         """With each tick, that part of the active ones which makes it each of them once in a second."""
-        active = self._active
+        active = self.active
         self._due += len(active) * part
         number, self._due = int(self._due), self._due % 1.0
         for _ in range(min(len(active), number)):
@@ -92,7 +92,7 @@ class Holdings:
             if holding is not None and _is_done(holding, now, wall):
                 del self.by_id[holding_id]
                 self.untold.pop(holding_id, None)
-                self._active.pop(holding_id, None)
+                self.active.pop(holding_id, None)
 
     # -- for messages
 
@@ -155,7 +155,7 @@ class Holdings:
         """What was handed out is not good any more."""
         for holding in self.by_id.values():
             holding.free = 0
-        self._active.clear()
+        self.active.clear()
 
     @property
     def is_at_rest(self) -> bool:

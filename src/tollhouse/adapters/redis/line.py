@@ -27,6 +27,11 @@ MOST_SAID: Final = 200
 class BankUnreachable(Exception):
     """The server did not answer in time, or not as it should; the message says why, and never where it is."""
 
+    def __init__(self, why: str, *, is_cut: bool = False) -> None:
+        super().__init__(why)
+        self.is_cut = is_cut
+        """The line was there, and is not any more: another one may do."""
+
 
 def check_url(url: str) -> None:
     """Raises: ValueError for what is no address of such a server."""
@@ -64,7 +69,7 @@ class Line:
                     self._sha = await self._exchange("SCRIPT", "LOAD", self._script)
         except (RedisError, OSError, TimeoutError, KeyError) as error:
             await self.hang_up()
-            raise BankUnreachable(_why(error)) from None
+            raise _unreachable(error) from None
         except BaseException:
             await self.hang_up()
             raise
@@ -86,7 +91,7 @@ class Line:
                     answer = await self._exchange("EVAL", self._script, 1, bank, request)
         except (RedisError, OSError, TimeoutError) as error:
             await self.hang_up()
-            raise BankUnreachable(_why(error)) from None
+            raise _unreachable(error) from None
         except BaseException:
             await self.hang_up()
             raise
@@ -99,7 +104,7 @@ class Line:
                 return await self._exchange(*words)
         except (RedisError, OSError, TimeoutError) as error:
             await self.hang_up()
-            raise BankUnreachable(_why(error)) from None
+            raise _unreachable(error) from None
         except BaseException:
             await self.hang_up()
             raise
@@ -110,7 +115,7 @@ class Line:
             heard: Sequence[Any] | None = await self._connection.read_response(timeout=timeout_s)
         except (RedisError, OSError) as error:
             await self.hang_up()
-            raise BankUnreachable(_why(error)) from None
+            raise _unreachable(error) from None
         return heard
 
     async def say(self, *words: str) -> None:
@@ -119,7 +124,7 @@ class Line:
             await self._connection.send_command(*words, check_health=False)
         except (RedisError, OSError) as error:
             await self.hang_up()
-            raise BankUnreachable(_why(error)) from None
+            raise _unreachable(error) from None
 
     async def hang_up(self) -> None:
         """Without a word and without waiting. Again does nothing."""
@@ -147,6 +152,11 @@ def _unfit(described: dict[str, str]) -> str | None:
             f"it throws away counters when its memory is full: set maxmemory-policy noeviction, not {policy}"
         )
     return None
+
+
+def _unreachable(error: BaseException) -> BankUnreachable:
+    is_answer = isinstance(error, TimeoutError | ResponseError | AuthenticationError | BusyLoadingError)
+    return BankUnreachable(_why(error), is_cut=isinstance(error, RedisError | OSError) and not is_answer)
 
 
 def _why(error: BaseException) -> str:

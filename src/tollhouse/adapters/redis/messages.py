@@ -45,8 +45,8 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     calls: list[int]
     """Two for each call: the entry that has too little, from 1, and in how many microseconds it may have enough; -1
     where waiting does not help, -2 where it cannot be known."""
-    generation: str = ""
-    """Of the purses: another one once the bank has forgotten what was in them."""
+    era: str = ""
+    """Another one once the bank has lost something of what it held; empty where the message was not read."""
 
 
 NEVER_US: Final = -1

@@ -19,13 +19,15 @@ class Purse:
 
     __slots__ = (
         "_asked", "_cap", "_left_there", "_need", "_next_need", "_sent", "_sent_spent", "_told", "_told_spent",
-        "_was_told", "counter", "free", "id", "reserved", "spent", "used_at", "want",
+        "_was_told", "counter", "free", "id", "reserved", "spent", "used_at", "users", "want",
     )  # fmt: skip
 
     def __init__(self, counter: Counter) -> None:
         self.id = counter.id
         self.counter = counter
         """As it was asked for last; what is free is good for its limit."""
+        self.users = 0
+        """Leases and questions that refer to it: while there are any, no other may be made for the same counter."""
         self.spent = 0
         self.reserved = 0
         """For calls in flight."""
@@ -58,6 +60,7 @@ class Purse:
         return is_leased and self.free >= max(amount, 1) and counter.limit == self.counter.limit
 
     def take(self, amount: int, counter: Counter, now: float) -> None:
+        self.users += 1
         self._note(amount, now)
         self.reserved += amount
         if counter.is_hard:
@@ -67,6 +70,7 @@ class Purse:
             self.free = max(0, self.free - amount)
 
     def settle(self, amount: int, used: int, origin: None, now: float) -> Tell:  # noqa: ARG002
+        self.users -= 1
         self.used_at = now
         self.reserved -= amount
         used = max(used, 0)
@@ -99,8 +103,8 @@ class Purse:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the bank knows all of it, and no call is in flight."""
-        return self.reserved == 0 and self.free == 0 and self._told_spent == self.spent
+        """Whether the bank knows all of it, and nobody refers to it."""
+        return self.users == 0 and self.reserved == 0 and self.free == 0 and self._told_spent == self.spent
 
     # -- with the bank
 
@@ -136,6 +140,7 @@ class Purse:
 
     def charged(self, amount: int, counter: Counter, now: float) -> None:  # noqa: ARG002
         """A call has been decided for."""
+        self.users += 1
         self._note(amount, now)
         self.reserved += amount
         self._told += amount

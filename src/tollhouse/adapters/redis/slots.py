@@ -14,11 +14,24 @@ KIND: Final = 3
 class Slots:
     """Those in use and those kept are held at the bank alike."""
 
-    __slots__ = ("_busiest", "_left_there", "_sent", "_told", "_was_told", "counter", "free", "id", "in_use")
+    __slots__ = (
+        "_busiest",
+        "_left_there",
+        "_sent",
+        "_told",
+        "_was_told",
+        "counter",
+        "free",
+        "id",
+        "in_use",
+        "users",
+    )
 
     def __init__(self, counter: Counter) -> None:
         self.id = counter.id
         self.counter = counter
+        self.users = 0
+        """Leases and questions that refer to it."""
         self.in_use = 0
         self.free = 0
         """Kept for the next calls."""
@@ -50,6 +63,7 @@ class Slots:
 
     def settle(self, amount: int, used: int, origin: None, now: float) -> Tell:  # noqa: ARG002
         """Places are kept while at least half of all are free; others wait for them where that is not so."""
+        self.users -= 1
         self.in_use -= amount
         if not self._was_told or not self.counter.is_hard:
             return Tell.SOON
@@ -80,7 +94,7 @@ class Slots:
 
     @property
     def is_idle(self) -> bool:
-        return self.in_use == 0 and self.free == 0 and self._told == 0
+        return self.users == 0 and self.in_use == 0 and self.free == 0 and self._told == 0
 
     # -- with the bank
 
@@ -103,5 +117,6 @@ class Slots:
         return self.free > 0 and self._left_there * 2 < self.counter.limit
 
     def _use(self, amount: int) -> None:
+        self.users += 1
         self.in_use += amount
         self._busiest = max(self._busiest, self.in_use)

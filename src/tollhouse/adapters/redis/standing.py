@@ -17,8 +17,8 @@ class Standing:
     """A keeper has taken this worker for dead and closed its accounts; it decides alone, and no hard budget."""
     why: str = "not connected yet"
     """What is wrong, where something is."""
-    generation: str = ""
-    """Of what the bank has in its purses."""
+    era: str = ""
+    """Of the bank: another one once it has lost something of what it held."""
     owners: int = 1
     """Workers that were heard of lately, this one among them."""
     decisions_here: int = 0

@@ -30,12 +30,15 @@ class Window:
     __slots__ = (
         "_cell", "_empty_at", "_last_rate", "_left_there", "_own_empty_at", "_pace", "_rate", "_rate_cell",
         "_returns", "_sent_returns", "_sent_untold", "_until", "_untold", "_uses", "_was_told", "counter", "free", "id",
+        "users",
     )  # fmt: skip
 
     def __init__(self, counter: Counter, pace: float) -> None:
         self.id = counter.id
         self.counter = counter
         self._pace = pace
+        self.users = 0
+        """Leases and questions that refer to it."""
         self._uses = Uses()
         """All that was admitted here, whoever decided it."""
         self.free = 0
@@ -69,27 +72,29 @@ class Window:
         """Use what was handed out."""
         if not counter.is_hard:
             return self.take_apart(amount, counter, now)
+        self.users += 1
         self.free -= amount
         return Origin(self._cell, self._note(amount, now))
 
     def take_apart(self, amount: int, counter: Counter, now: float) -> Origin:
         """Use what the bank has not been asked for; it is told later."""
+        self.users += 1
         self.counter = counter
-        cell = self._note(amount, now)
-        self._untold[cell] = self._untold.get(cell, 0) + amount
-        return Origin(NOT_THERE, cell)
+        return Origin(NOT_THERE, self._use_untold(amount, now))
 
     def charged(self, amount: int, counter: Counter, now: float) -> Origin:  # noqa: ARG002
+        self.users += 1
         return Origin(self._cell, self._note(amount, now))
 
     def settle(self, amount: int, used: int, origin: Origin, now: float) -> Tell:
         """What was not used makes room where it was counted; what was used beyond it is counted now, where it is missed
         by those who come next."""
+        self.users -= 1
         unused = amount - max(used, 0)
         if unused == 0:
             return Tell.NOTHING
         if unused < 0:
-            self.take_apart(-unused, self.counter, now)
+            self._use_untold(-unused, now)
             return Tell.SOON
         self._uses.give_back(unused, origin.here)
         if origin.there == NOT_THERE:
@@ -138,7 +143,7 @@ class Window:
 
     def is_empty(self, now: float) -> bool:
         """Whether nothing is lost when it is forgotten."""
-        return now >= max(self._empty_at, self._own_empty_at) and self.free == 0
+        return self.users == 0 and self.free == 0 and now >= max(self._empty_at, self._own_empty_at)
 
     # -- with the bank
 
@@ -186,6 +191,11 @@ class Window:
         for cell, amount in self._sent_untold.items():
             self._untold[cell] = self._untold.get(cell, 0) + amount
         self._sent_untold = {}
+
+    def _use_untold(self, amount: int, now: float) -> int:
+        cell = self._note(amount, now)
+        self._untold[cell] = self._untold.get(cell, 0) + amount
+        return cell
 
     def _own_cell(self, now: float) -> int:
         return int(now * self._pace * CELLS_PER_S)

@@ -1,4 +1,5 @@
-"""Envelopes by AES-256-GCM, in the binding of OpenSSL. Used by the keeper and by commands, never by workers."""
+"""AES-256-GCM, in the binding of OpenSSL: envelopes for the keeper and for commands, and recorded answers (`answers`)
+for workers that share them."""
 
 from .envelopes import MasterKeySealer
 

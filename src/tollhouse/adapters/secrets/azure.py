@@ -1,8 +1,8 @@
 """`azure-key-vault:VAULT/SECRET`, perhaps with `/VERSION`: Azure Key Vault.
 
 One REST call of our own; the token for it by azure-identity, which comes with the extra `azure` and knows managed
-identities, workload identities, service principals and developers' logins. VAULT is a vault's name, or its whole host in
-clouds other than the public one.
+identities, workload identities, service principals and developers' logins. VAULT is a vault's name, or its whole host
+in clouds other than the public one.
 
 Source: https://learn.microsoft.com/en-us/rest/api/keyvault/secrets/get-secret/get-secret, read 2026-11-25.
 """

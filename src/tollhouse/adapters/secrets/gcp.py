@@ -3,7 +3,8 @@
 One REST call of our own; the credentials for it by google-auth, which comes with the extra `gcp` and knows service
 accounts, metadata servers and federated identities. Google's client for the service would bring gRPC with it.
 
-Source: https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access, read 2026-11-25.
+Source, read 2026-11-25:
+https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ _FITTING: Final[Mapping[tuple[str, str | None], frozenset[str]]] = {
 }
 """By type and curve. A shared secret (`oct`) fits nothing: what everybody can read signs nothing."""
 _PUBLIC: Final = frozenset(["kty", "crv", "n", "e", "x", "y"])
+_NOW_CALLED: Final = {"EdDSA": "Ed25519"}
+"""With this curve it is the same; the name for both curves is going out of use (RFC 9864)."""
 _RSA_BITS: Final = range(2048, 8193)
 
 
@@ -69,7 +71,8 @@ class PublishedKeys:
 
     def _is_signed_by(self, key: Any, algorithm: str, signed: bytes, signature: bytes) -> bool:
         try:
-            return bool(self._registry.get_alg(algorithm).verify(signed, signature, key))
+            verifier = self._registry.get_alg(_NOW_CALLED.get(algorithm, algorithm))
+            return bool(verifier.verify(signed, signature, key))
         except (JoseError, ValueError):
             return False
 

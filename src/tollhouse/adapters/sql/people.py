@@ -27,6 +27,8 @@ from sqlalchemy import (
 from tollhouse.adapters.sql.tables import (
     ACCOUNTS,
     ADMIN_KEYS,
+    ADMIN_SESSIONS,
+    EXTERNAL_IDENTITIES,
     KEYS,
     ORGANISATIONS,
     PAUSES,
@@ -36,7 +38,6 @@ from tollhouse.adapters.sql.tables import (
     TEAMS,
 )
 from tollhouse.core.authority import View
-from tollhouse.core.limits import Scope
 from tollhouse.core.pauses import Pause
 from tollhouse.core.people import (
     MAIN_ORGANISATION,
@@ -48,7 +49,8 @@ from tollhouse.core.people import (
     RoleAssignment,
     Team,
 )
-from tollhouse.ports.administration import HouseRules
+from tollhouse.core.sign_on import AdminSession, ExternalIdentity
+from tollhouse.ports.administration import HouseRules, rules_of
 from tollhouse.ports.store import StoreRefused
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -59,13 +61,16 @@ _TABLES: Final[Mapping[type[msgspec.Struct], Table]] = {
     Project: PROJECTS,
     Account: ACCOUNTS,
     AdminKey: ADMIN_KEYS,
+    AdminSession: ADMIN_SESSIONS,
+    ExternalIdentity: EXTERNAL_IDENTITIES,
     RoleAssignment: ROLE_ASSIGNMENTS,
     Pause: PAUSES,
 }
-_JSON: Final = frozenset(["routes", "limits", "budget", "metadata"])
+_JSON: Final = frozenset(["routes", "limits", "budget", "metadata", "grants"])
 _UNIQUE: Final[Mapping[type[msgspec.Struct], Sequence[str]]] = {
     Account: ("email",),
     AdminKey: ("digest",),
+    AdminSession: ("digest", "nonce"),
 }
 
 
@@ -151,26 +156,14 @@ def house_rules(connection: Connection, since_version: int) -> HouseRules | None
     version = int(connection.execute(select(RULES_VERSION.c.version)).scalar_one_or_none() or 0)
     if version == since_version:
         return None
-    teams = _all(connection, Team)
-    projects = _all(connection, Project)
-    scopes = [
-        _scope("organisation", MAIN_ORGANISATION, organisation(connection)),
-        *[_scope("team", team.id, team) for team in teams],
-        *[_scope("project", project.id, project) for project in projects],
-        *[_scope("account", account.id, account) for account in _all(connection, Account)],
-    ]
-    return HouseRules(
-        version=version,
-        pauses=tuple(_all(connection, Pause)),
-        scopes=tuple([scope for scope in scopes if scope.is_bounded]),
-        team_routes={team.id: team.routes for team in teams if team.routes is not None},
-        project_routes={one.id: one.routes for one in projects if one.routes is not None},
+    return rules_of(
+        version,
+        pauses=_all(connection, Pause),
+        organisation=organisation(connection),
+        teams=_all(connection, Team),
+        projects=_all(connection, Project),
+        accounts=_all(connection, Account),
     )
-
-
-def _scope(word: str, id: str, one: Organisation | Team | Project | Account) -> Scope:  # noqa: A002
-    name = one.name if isinstance(one, Account) else one.title
-    return Scope(id=f"{word}:{id}", name=name or id, limits=one.limits, budget=one.budget)
 
 
 def _all(connection: Connection, kind: type[R]) -> list[R]:

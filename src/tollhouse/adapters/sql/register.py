@@ -16,7 +16,8 @@ from tollhouse.core.audit import AuditHead, AuditRow
 from tollhouse.core.authority import View
 from tollhouse.core.exchange import AttemptRecord, ExchangeRecord
 from tollhouse.core.identity import VirtualKey
-from tollhouse.core.people import AdminKey, Organisation, RoleAssignment
+from tollhouse.core.people import Account, AdminKey, Organisation, RoleAssignment
+from tollhouse.core.sign_on import AdminSession, ExternalIdentity
 from tollhouse.ports.administration import Remembered
 from tollhouse.ports.store import StoreRefused, UsageRow
 
@@ -59,6 +60,15 @@ class SqlRegister:
 
     def admin_key_by_digest(self, digest: str) -> AdminKey | None:
         return next(iter(people.find_by(self._connection, AdminKey, "digest", digest)), None)
+
+    def session_by_digest(self, digest: str) -> AdminSession | None:
+        return next(iter(people.find_by(self._connection, AdminSession, "digest", digest)), None)
+
+    def account_by_email(self, email: str) -> Account | None:
+        return next(iter(people.find_by(self._connection, Account, "email", email)), None)
+
+    def identities_of(self, account: str) -> Sequence[ExternalIdentity]:
+        return people.find_by(self._connection, ExternalIdentity, "account", account)
 
     def assignments_of(self, account: str) -> Sequence[RoleAssignment]:
         return people.find_by(self._connection, RoleAssignment, "account", account)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from tollhouse.adapters.sql.column_types import Text
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The revision of the newest migration: a store that stands there needs none."""
 
 METADATA: Final = MetaData()
@@ -276,6 +276,32 @@ ROLE_ASSIGNMENTS: Final = Table(
     Column("created_at", Double, nullable=False),
     Index("ix_role_assignments_account", "account"),
     Index("ix_role_assignments_team", "team"),
+)
+
+ADMIN_SESSIONS: Final = Table(
+    "admin_sessions",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("grants", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Index("ix_admin_sessions_digest", "digest", unique=True),
+    Index("ix_admin_sessions_nonce", "nonce", unique=True),
+)
+
+EXTERNAL_IDENTITIES: Final = Table(
+    "external_identities",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_external_identities_account", "account"),
 )
 
 PAUSES: Final = Table(

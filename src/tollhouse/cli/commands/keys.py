@@ -19,6 +19,7 @@ from tollhouse.cli.key_views import lines_of, shown, state_of
 from tollhouse.cli.output import complain, document, instant, line, printable, table
 from tollhouse.cli.settings import find_settings
 from tollhouse.core.identity import VirtualKey
+from tollhouse.ports.store import StoreRefused
 
 _Json = Annotated[bool, Parameter(negative="")]
 _NOTHING_SAID: Final = KeyOptions()
@@ -255,6 +256,12 @@ def _house(config: Path | None) -> Iterator[OpenHouse]:
             yield house
         except KeyNotChanged as error:
             raise CommandFailed(ExitStatus.WRONG, str(error), error.hint) from error
+        except StoreRefused as error:
+            raise CommandFailed(
+                ExitStatus.ENVIRONMENT,
+                f"The store does not take it ({error}), so nothing has been changed.",
+                "Look at the database: without its row of the audit log nothing is changed.",
+            ) from error
 
 
 @contextmanager

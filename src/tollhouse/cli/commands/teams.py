@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
 from tollhouse.cli.administering import administering
-from tollhouse.cli.exit_status import ExitStatus
+from tollhouse.cli.allowance_options import AllowanceOptions, budget_text, limits_text, without
+from tollhouse.cli.exit_status import CommandFailed, ExitStatus
 from tollhouse.cli.output import document, line, table
 from tollhouse.core.authority import Action
 
 _Json = Annotated[bool, Parameter(negative="")]
 _Routes = Annotated[list[str] | None, Parameter(negative="")]
-_Period = Literal["day", "week", "month", "total", "rolling_30d"]
+_NOTHING_SAID: Final = AllowanceOptions()
 
 
 def create_team(
@@ -23,11 +24,7 @@ def create_team(
     *,
     title: str | None = None,
     route: _Routes = None,
-    budget_usd: float | None = None,
-    budget_period: _Period = "total",
-    requests_per_minute: int | None = None,
-    tokens_per_minute: int | None = None,
-    concurrency: int | None = None,
+    options: AllowanceOptions = _NOTHING_SAID,
     config: Path | None = None,
     json: _Json = False,
 ) -> int:
@@ -42,36 +39,16 @@ def create_team(
     route
         A glob over route names that its keys may use at most; may be given several times. Without any, the keys' own
         decide alone.
-    budget_usd
-        How much money all its keys may spend together.
-    budget_period
-        For how long.
-    requests_per_minute
-        Of all its keys together, like the next two.
-    tokens_per_minute
-        Input and output together.
-    concurrency
-        Calls in flight at once.
     config
         The configuration file; else TOLLHOUSE_CONFIG, else ./tollhouse.yaml.
     json
         Print the team as a JSON object.
     """
-    body: dict[str, object] = {"id": id}
-    limits = {
-        "requests_per_minute": requests_per_minute,
-        "tokens_per_minute": tokens_per_minute,
-        "concurrency": concurrency,
-    }
-    named = {name: value for name, value in limits.items() if value is not None}
+    body: dict[str, object] = {"id": id, **options.body()}
     if title is not None:
         body["title"] = title
     if route:
         body["routes"] = route
-    if named:
-        body["limits"] = named
-    if budget_usd is not None:
-        body["budget"] = {"usd": budget_usd, "period": budget_period}
     with administering(config) as clerk:
         team = clerk.ask(Action.TEAMS_CREATE, body=body)
         status = clerk.confirm()
@@ -103,8 +80,8 @@ def list_teams(*, config: Path | None = None, json: _Json = False) -> int:
             team["id"],
             team["title"],
             " ".join(team["routes"]) if team["routes"] is not None else "by key",
-            _budget(team["budget"]),
-            " ".join(f"{name}={value}" for name, value in team["limits"].items() if value is not None),
+            budget_text(team["budget"]),
+            limits_text(team["limits"]),
             "declared" if team["is_declared"] else (team["created_at"] or "")[:16],
         )
         for team in teams
@@ -113,5 +90,65 @@ def list_teams(*, config: Path | None = None, json: _Json = False) -> int:
     return ExitStatus.DONE
 
 
-def _budget(budget: dict[str, Any] | None) -> str:
-    return f"${budget['usd']:g} a {budget['period']}" if budget is not None else ""
+def edit_team(
+    id: str,  # noqa: A002 - the argument's public name
+    /,
+    *,
+    title: str | None = None,
+    route: _Routes = None,
+    options: AllowanceOptions = _NOTHING_SAID,
+    without_: Annotated[list[str] | None, Parameter(name="--without", negative="")] = None,
+    config: Path | None = None,
+    json: _Json = False,
+) -> int:
+    """Change what a team may use. What is not named stays as it is; what is spent already stays spent.
+
+    Parameters
+    ----------
+    id
+        The team's name.
+    title
+        What people call it.
+    route
+        A glob over route names that its keys may use at most; may be given several times, and replaces those before.
+    without_
+        What to take away: route, budget, or a limit such as requests-per-minute; may be given several times.
+    config
+        The configuration file; else TOLLHOUSE_CONFIG, else ./tollhouse.yaml.
+    json
+        Print the team as a JSON object.
+    """
+    with administering(config) as clerk:
+        before = clerk.ask(Action.TEAMS_GET, id)
+        taken = without(without_ or (), before)
+        body = {**taken, **options.body({**before, **taken})}
+        if title is not None:
+            body["title"] = title
+        if route:
+            body["routes"] = route
+        if not body:
+            raise CommandFailed(ExitStatus.USAGE, "Nothing was said that could be changed.", "See --help.")
+        team = clerk.ask(Action.TEAMS_CHANGE, id, body=body)
+        status = clerk.confirm()
+    if json:
+        document(team)
+    else:
+        line(f"changed team {team['id']}")
+    return status
+
+
+def delete_team(id: str, /, *, config: Path | None = None) -> int:  # noqa: A002 - the argument's public name
+    """End a team, with its projects and the roles held in it. Refused while keys or service accounts are in it.
+
+    Parameters
+    ----------
+    id
+        The team's name.
+    config
+        The configuration file; else TOLLHOUSE_CONFIG, else ./tollhouse.yaml.
+    """
+    with administering(config) as clerk:
+        clerk.ask(Action.TEAMS_DELETE, id)
+        status = clerk.confirm()
+    line(f"deleted team {id}")
+    return status

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tollhouse.cli.administering import administering
-from tollhouse.cli.exit_status import ExitStatus
+from tollhouse.cli.exit_status import CommandFailed, ExitStatus
 from tollhouse.cli.output import document, line, table
 from tollhouse.core.authority import Action, Role
 
@@ -123,3 +123,68 @@ def enable_user(id: str, /, *, config: Path | None = None) -> int:  # noqa: A002
         user = clerk.ask(Action.USERS_ENABLE, id)
     line(f"enabled {user['id']} ({user['name']})")
     return ExitStatus.DONE
+
+
+def add_role(
+    id: str,  # noqa: A002 - the argument's public name
+    role: Role,
+    /,
+    *,
+    team: str | None = None,
+    config: Path | None = None,
+) -> int:
+    """Give a role to a person or a service account.
+
+    Parameters
+    ----------
+    id
+        The account's id, as `users list` or `accounts list` shows it.
+    role
+        owner, admin, auditor, team_admin or member.
+    team
+        Where, for team_admin and member.
+    config
+        The configuration file; else TOLLHOUSE_CONFIG, else ./tollhouse.yaml.
+    """
+    where = {"team": team} if team is not None else {}
+    with administering(config) as clerk:
+        clerk.ask(Action.ROLE_ASSIGNMENTS_CREATE, body={"account": id, "role": role.value, **where})
+    line(f"{id} is {_said(role, team)} now")
+    return ExitStatus.DONE
+
+
+def remove_role(
+    id: str,  # noqa: A002 - the argument's public name
+    role: Role,
+    /,
+    *,
+    team: str | None = None,
+    config: Path | None = None,
+) -> int:
+    """Take a role from a person or a service account.
+
+    Parameters
+    ----------
+    id
+        The account's id, as `users list` or `accounts list` shows it.
+    role
+        owner, admin, auditor, team_admin or member.
+    team
+        Where, for team_admin and member.
+    config
+        The configuration file; else TOLLHOUSE_CONFIG, else ./tollhouse.yaml.
+    """
+    with administering(config) as clerk:
+        held = clerk.all(Action.ROLE_ASSIGNMENTS_LIST, {"account": id})
+        found = next((one for one in held if (one["role"], one["team"]) == (role.value, team)), None)
+        if found is None:
+            raise CommandFailed(
+                ExitStatus.WRONG, f"{id} is not {_said(role, team)}.", "`tollhouse users list` shows roles."
+            )
+        clerk.ask(Action.ROLE_ASSIGNMENTS_DELETE, found["id"])
+    line(f"{id} is not {_said(role, team)} any more")
+    return ExitStatus.DONE
+
+
+def _said(role: Role, team: str | None) -> str:
+    return f"{role.value} of {team}" if team is not None else role.value

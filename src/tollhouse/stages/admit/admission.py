@@ -318,6 +318,11 @@ class Admission:
         scopes = [*self._own(principal), *self._of_tags(principal.tags)]
         return standing(principal, scopes, self._counters, self._clock.now())
 
+    @property
+    def era(self) -> str:
+        """Of the counters, see `ports.counters.Counters`."""
+        return self._counters.era
+
     # -- who pays
 
     def scopes_of(self, principal: Principal, route: Route, passage: Passage) -> list[ScopeCounters]:

@@ -4,6 +4,7 @@ Everything needed is in memory. A text that cannot be one of our keys is refused
 check" is never told as "you may not".
 """
 
+from .certificates import TrustedCertificates
 from .digests import LONGEST_KEY_BYTES, key_digest, pepper_of
 from .entry import Declared, Entry, entries_of
 from .issuers import TrustedIssuers
@@ -17,6 +18,7 @@ __all__ = [
     "Entry",
     "KeyRefused",
     "Keyring",
+    "TrustedCertificates",
     "TrustedIssuers",
     "authenticate",
     "entries_of",

@@ -133,6 +133,10 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._by_id) + len(self._declared)
 
+    def knows(self, key_id: str) -> bool:
+        """Whether it is the id of a key that is known here, open or not."""
+        return key_id in self._by_id or key_id in self._declared_by_id
+
     # -- what it says of a text
 
     def identify(
@@ -154,6 +158,18 @@ class Keyring:
                 raise self._unknown_maker()
             return principal_of(token, self._opened(entry, now, operation, peer))
         return self._opened(self._find(text, now), now, operation, peer)
+
+    def open(self, key_id: str, now: float, operation: Operation, peer: str) -> Principal:
+        """The principal of a key that somebody stands for who is known by other means. Raises: like `identify`."""
+        entry = self._by_id.get(key_id) or self._declared_by_id.get(key_id)
+        if entry is not None:
+            return self._opened(entry, now, operation, peer)
+        if not (self._is_loaded and self._is_fresh):
+            raise cannot_check(
+                "The key you stand for cannot be checked now: the store of keys is out of reach.",
+                "Try again shortly; the key itself may be fine.",
+            )
+        raise no_key("The key you stand for is not known here.", "Tell whoever runs the gateway.")
 
     def _opened(self, entry: Entry, now: float, operation: Operation, peer: str) -> Principal:
         if now >= entry.open_until:

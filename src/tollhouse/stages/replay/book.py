@@ -97,7 +97,7 @@ class ReplayBook:
         if entry is None:
             return self._begin(tenant, key, fingerprint), True
         if entry.fingerprint != fingerprint:
-            raise _mismatch()
+            raise mismatch()
         if not entry.tape.is_whole_held or (entry.tape.is_over and not entry.tape.is_started):
             raise answer_gone()
         return entry.tape, False
@@ -174,7 +174,7 @@ class ReplayBook:
 
     def ended(self, entry: _Entry) -> None:
         """A tape is complete: from now on it can be let go."""
-        entry.until = self._clock.monotonic() + self._life_s
+        entry.until = self._clock.monotonic() + min(self._life_s, entry.tape.life_s)
         self._tenants[entry.tenant].finished[entry] = None
         if entry.tape.is_whole_held:
             self._kept[entry] = None
@@ -241,7 +241,8 @@ def _no_key() -> GatewayError:
     )
 
 
-def _mismatch() -> GatewayError:
+def mismatch() -> GatewayError:
+    """Two requests with one key."""
     return GatewayError(
         ErrorKind.IDEMPOTENCY_MISMATCH,
         "This idempotency key was used for another request.",

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError
 from tollhouse.core.exchange import Outcome
 from tollhouse.ports.reply import HeaderList, Reply
+from tollhouse.ports.shared_answers import Answer, Head
 
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
 _CHUNK_BYTES: Final = 40
@@ -77,7 +78,9 @@ class Tape:
         "_status",
         "_tail",
         "exchange_id",
+        "is_copy",
         "is_whole_held",
+        "life_s",
         "outcome",
         "shelf",
     )
@@ -106,6 +109,10 @@ class Tape:
         """The exchange whose answer it is; told by whoever has it recorded."""
         self.outcome = Outcome.OPEN
         """How that exchange ended; told by the same."""
+        self.is_copy = False
+        """Whether the answer was recorded elsewhere: whoever is played it came with a repeat."""
+        self.life_s = inf
+        """For how long it is kept at most, from its end."""
 
     # -- what is known of it
 
@@ -230,6 +237,46 @@ class Tape:
             self._trim()
             self._cut_back()
 
+    # -- for other workers, and from them
+
+    def head(self) -> Head | None:
+        """How a stream begins, once it has."""
+        if self._status is None or self._is_unary:
+            return None
+        return Head(status=self._status, headers=self._headers, opening=self._opening)
+
+    def answer(self) -> Answer | None:
+        """The whole, where it is over and can be given again."""
+        if not self.is_over or self._status is None or not self.is_whole_held:
+            return None
+        return Answer(
+            head=Head(status=self._status, headers=self._headers, opening=self._opening),
+            body=b"".join(self._chunks) + self._tail,
+            is_unary=self._is_unary,
+            is_aborted=self._end is _End.ABORTED,
+            outcome=self.outcome,
+        )
+
+    def begin_copy(self, head: Head) -> None:
+        """Let those who wait have the beginning of an answer that is made elsewhere."""
+        self.is_copy = True
+        if self._status is None:
+            self.start(head.status, head.headers, head.opening)
+
+    async def copy(self, answer: Answer) -> None:
+        """Record what was recorded elsewhere, whether or not it was begun."""
+        self.is_copy = True
+        self.outcome = answer.outcome
+        if answer.is_unary:
+            self.send(answer.head.status, answer.head.headers, answer.body)
+            return
+        self.begin_copy(answer.head)
+        await self.write(answer.body)
+        if answer.is_aborted:
+            self.abort()
+        else:
+            self.end()
+
     # -- what cannot be given again
 
     def pass_on(self, most_bytes: float | None = None) -> None:
@@ -283,8 +330,8 @@ class Tape:
         """Give the answer to a caller: at once what is there, then what comes, to its end. Where the answer is cut or
         this caller has fallen too far behind, so is the reply.
 
-        `is_repeat` adds `idempotent-replayed: true`. Raises: CallerTooSlow of the reply; GatewayError
-        `idempotency_answer_gone` where the answer is not held from its beginning.
+        `is_repeat` adds `idempotent-replayed: true`, as a copy does by itself. Raises: CallerTooSlow of the reply;
+        GatewayError `idempotency_answer_gone` where the answer is not held from its beginning.
         """
         if not self.is_whole_held:
             raise answer_gone()
@@ -302,7 +349,7 @@ class Tape:
         if status is None:
             reply.abort()
             return
-        headers = [*self._headers, _REPLAYED] if is_repeat else list(self._headers)
+        headers = [*self._headers, _REPLAYED] if is_repeat or self.is_copy else list(self._headers)
         if self._is_unary:
             reply.send(status, headers, self._chunks[0])
             return

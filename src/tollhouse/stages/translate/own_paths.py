@@ -17,7 +17,7 @@ _NOT_PASSED: Final = frozenset(
         b"accept-encoding", b"api-key", b"authorization", b"connection", b"content-length", b"cookie", b"expect",
         b"forwarded", b"host", b"keep-alive", b"openai-organization", b"openai-project", b"origin",
         b"proxy-authorization", b"proxy-connection", b"referer", b"te", b"trailer", b"transfer-encoding", b"upgrade",
-        b"via", b"x-api-key", b"x-goog-api-key", b"x-http-method-override",
+        b"via", b"x-api-key", b"x-client-cert", b"x-goog-api-key", b"x-http-method-override",
         b"x-original-url", b"x-real-ip", b"x-rewrite-url",
     ]
 )  # fmt: skip

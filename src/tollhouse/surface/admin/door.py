@@ -15,12 +15,13 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tollhouse.administration import Answer, Errand, refusal_of
-from tollhouse.core.admin_keys import ADMIN_KEY_PREFIX, admin_key_hint, is_admin_key
+from tollhouse.core.admin_keys import ADMIN_KEY_PREFIX, admin_key_hint, is_admin_key, is_admin_session
 from tollhouse.core.authority import Action
 from tollhouse.core.errors import Blame, ErrorKind, GatewayError, invalid_request
 from tollhouse.core.ids import KEY_PREFIX, key_hint, time_ordered_id
 from tollhouse.core.reload import ReloadReport
 from tollhouse.core.secret import Secret
+from tollhouse.core.tokens import LONGEST_TOKEN_BYTES, looks_like_token
 from tollhouse.pipeline import House, refuse
 from tollhouse.ports.reply import Reply
 from tollhouse.ports.request import Request
@@ -38,6 +39,9 @@ _DIALECT: Final = "openai_chat"
 _KEY_ID: Final = "admin"
 """Stands in the authentication log for the key the house was started with."""
 _BEARER: Final = b"bearer "
+_SIGN_ON: Final = ("POST", "/admin/v1/session")
+"""Where an identity provider's word is taken, with what its nonce was made of in a header of its own."""
+_NONCE: Final = b"x-tollhouse-nonce"
 _LONGEST_PATH: Final = 200
 _LONGEST_QUERY: Final = 2_000
 _LONGEST_HEADER: Final = 300
@@ -100,7 +104,7 @@ class AdminDoor:
         wait_s = self._knocking.wait_s(request.peer, text, now)
         if wait_s:
             error = _too_often(wait_s)
-        elif is_admin_key(text.decode("latin-1")):
+        elif _may_be_ours(request, text):
             return text.decode("ascii")
         else:
             error = _closed() if self._key is None else _wrong_key(text)
@@ -147,6 +151,7 @@ class AdminDoor:
             body=await _body_of(request),
             credential=text or "",
             trusted="" if text is not None else "root",
+            nonce=_header(request, _NONCE) or "",
             if_match=_header(request, b"if-match"),
             idempotency_key=_header(request, b"idempotency-key"),
             request_id=time_ordered_id("req_", house.clock.now(), house.clock.entropy(10)),
@@ -186,6 +191,13 @@ class AdminDoor:
         if report.is_taken_over:
             return 200, msgspec.json.encode(_taken_over(report))
         return 422, msgspec.json.encode({"problems": report.problems})
+
+
+def _may_be_ours(request: Request, text: bytes) -> bool:
+    """Whether the keeper is asked about it: by its shape, and an identity provider's word only where it is taken."""
+    shown = text.decode("latin-1")
+    is_word = (request.method, request.path) == _SIGN_ON and looks_like_token(text)
+    return is_admin_key(shown) or is_admin_session(shown) or (is_word and len(text) <= LONGEST_TOKEN_BYTES)
 
 
 def _find(request: Request) -> tuple[Route, str | None] | GatewayError:

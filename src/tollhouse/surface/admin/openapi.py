@@ -58,7 +58,8 @@ def openapi() -> dict[str, Any]:
                 "admin_key": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An admin key (`ak-th-…`), or the text of TOLLHOUSE_ADMIN_KEY.",
+                    "description": "An admin key (`ak-th-…`), a session (`as-th-…`), or the text of "
+                    "TOLLHOUSE_ADMIN_KEY. At `POST /admin/v1/session` an identity provider's ID token.",
                 }
             },
         },

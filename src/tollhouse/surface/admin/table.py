@@ -61,6 +61,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         },
     ),
     *_things("teams", "teams", "teams", "team", verbs={}),
+    Route("DELETE", f"{ROOT}/teams/{{id}}", Action.TEAMS_DELETE, "end a team that nobody is in any more"),
     *_things("projects", "projects", "projects of teams", "project", verbs={}),
     *_things("users", "users", "people", "user", verbs=_switches("user")),
     *_things(
@@ -123,6 +124,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         Action.CONFIG_RELOAD,
         "read the configuration file again and serve by it",
     ),
+    Route("POST", f"{ROOT}/session", Action.SESSIONS_CREATE, "come in by the word of an identity provider"),
+    Route("DELETE", f"{ROOT}/session", Action.SESSIONS_END, "end the session that is shown"),
     Route("GET", f"{ROOT}/me", Action.ME_GET, "who you are, and what you may do"),
     Route("GET", f"{ROOT}/openapi.json", Action.OPENAPI_GET, "this API, described"),
 )

@@ -24,6 +24,7 @@ _MODELS_BY_HEADER: Final = {
 """OpenAI's, Anthropic's and Google's clients ask for models at the same path; these headers tell them apart."""
 _GEMINI_MODELS: Final = Door(operation=Operation.LIST_MODELS, dialect="gemini_generate")
 _KEY: Final = Door(operation=Operation.SHOW_KEY, dialect=MAIN_DIALECT)
+_CLIENT_TOKENS: Final = Door(operation=Operation.MINT_CLIENT_TOKEN, dialect=MAIN_DIALECT)
 _PASSTHROUGH: Final = Door(operation=Operation.PASSTHROUGH, dialect=MAIN_DIALECT)
 _CHAT: Final = Door(operation=Operation.CHAT, dialect="openai_chat")
 _COMPLETIONS: Final = Door(operation=Operation.TEXT_COMPLETION, dialect="openai_completions")
@@ -48,6 +49,7 @@ DOORS: Final = {
     "/v1/models": ("GET", _MODELS),
     "/v1beta/models": ("GET", _GEMINI_MODELS),
     "/v1/key": ("GET", _KEY),
+    "/v1/client_tokens": ("POST", _CLIENT_TOKENS),
     "/openai/v1/chat/completions": ("POST", _CHAT),
     "/openai/v1/embeddings": ("POST", _EMBEDDINGS),
     "/openai/v1/responses": ("POST", _RESPONSES),

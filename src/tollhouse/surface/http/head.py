@@ -17,7 +17,7 @@ _ABSOLUTE: Final = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 _TRUSTED: Final = frozenset(
     [
         b"authorization", b"connection", b"content-encoding", b"content-length", b"expect", b"forwarded", b"host",
-        b"transfer-encoding", b"via", b"x-api-key", b"x-goog-api-key", b"x-real-ip",
+        b"transfer-encoding", b"via", b"x-api-key", b"x-client-cert", b"x-goog-api-key", b"x-real-ip",
     ]
 )  # fmt: skip
 _TRUSTED_PREFIXES: Final = (b"x-tollhouse-", b"x-forwarded-")

@@ -49,6 +49,7 @@ class Response:
         "is_keep_alive",
         "is_started",
         "is_whole",
+        "more_headers",
     )
 
     def __init__(self, wire: Wire, version: str, *, keep_alive: bool, is_head: bool) -> None:
@@ -62,6 +63,8 @@ class Response:
         self.is_whole = False
         """Whether the answer went out to its proper end."""
         self.is_keep_alive = keep_alive
+        self.more_headers: HeaderList = []
+        """What every answer to this request says, whoever gives it."""
 
     @property
     def is_gone(self) -> bool:
@@ -94,6 +97,8 @@ class Response:
             self.is_keep_alive = False
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status, b"date: " + self._wire.date]
         lines += [b": ".join(header) for header in headers]
+        if self.more_headers:
+            lines += [b": ".join(header) for header in self.more_headers]
         if not self.is_keep_alive:
             lines.append(b"connection: close")
         elif self._version == "1.0":

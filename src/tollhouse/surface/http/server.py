@@ -18,8 +18,10 @@ from tollhouse.surface.admin import AdminDoor, is_admin_path
 
 from .bodies import BodyRoom
 from .connection import Connection, Welcome
+from .cors import CrossOrigin, preflight_method
 from .doors import MAIN_DIALECT, OPEN_DOORS, dialect_at, find_door, no_such_door, takes
 from .limits import Limits
+from .proxies import TrustedProxies
 from .response import Response
 from .wire_request import WireRequest
 
@@ -54,6 +56,8 @@ class HttpServer:
         admin: AdminDoor | None = None,
     ) -> None:
         self.house = house
+        self._cross_origin = CrossOrigin(house.snapshot.server.cors)
+        self._proxies = TrustedProxies.of(house.snapshot)
         self._metrics = metrics
         self._admin = admin
         self._connections: set[Connection] = set()
@@ -144,14 +148,22 @@ class HttpServer:
         Connections that are open keep the limits they were opened under.
         """
         self.house = house
+        self._cross_origin = CrossOrigin(house.snapshot.server.cors)
+        self._proxies = TrustedProxies.of(house.snapshot)
         self.limits = limits
         self.room.limit_bytes = limits.buffered_bytes
         self._metrics = metrics
 
     async def serve(self, request: WireRequest, reply: Response) -> None:
+        if self._proxies is not None:
+            self._proxies.receive(request)
         door, allowed = find_door(request.method, request.path, request.headers)
         if door is not None:
+            reply.more_headers = self._cross_origin.headers(door, request.headers)
             await serve(self.house, door, request, reply)
+            return
+        wanted = preflight_method(request.method, request.headers)
+        if wanted is not None and self._answer_preflight(wanted, request, reply):
             return
         if self._admin is not None and is_admin_path(request.path):
             await self._admin.serve(self.house, request, reply)
@@ -162,6 +174,17 @@ class HttpServer:
                 return
             allowed = "GET"
         self._refuse(reply, no_such_door(request.method, request.path, allowed), request)
+
+    def _answer_preflight(self, wanted: str, request: WireRequest, reply: Response) -> bool:
+        """A browser asks whether a page may call a door by that method; False where there is none."""
+        door, _ = find_door(wanted, request.path, request.headers)
+        if door is None:
+            return False
+        try:
+            reply.send(204, self._cross_origin.preflight(door, request.headers), b"")
+        except GatewayError as error:
+            self._refuse(reply, error, request)
+        return True
 
     def refuse(self, reply: Response, error: GatewayError, peer: str) -> None:
         refuse(self.house, error, reply, door="", peer=peer, dialect=MAIN_DIALECT)

@@ -30,6 +30,7 @@ class WireRequest:
         "_is_shut",
         "_room",
         "_waiter",
+        "certificate",
         "headers",
         "is_complete",
         "keep_alive",
@@ -62,6 +63,7 @@ class WireRequest:
         self.keep_alive = keep_alive
         self.headers = headers
         self.peer = peer
+        self.certificate = b""
         self.is_complete = False
         """Whether the last byte of the body has come."""
         self._body_bytes = body_bytes

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tollhouse.adapters.first_keys import first_keys
+from tollhouse.adapters.first_keys import first_keys, first_rules
 from tollhouse.adapters.sql import open_store
 from tollhouse.core.identity import VirtualKey
 from tollhouse.core.limits import Budget, Limits, Period
+from tollhouse.core.pauses import Pause, PauseKind
+from tollhouse.core.people import Account, AccountKind, Organisation, Project, Team
 
 
 def key(number: int, **more: object) -> VirtualKey:
@@ -40,6 +42,8 @@ FULL = key(
     tags=("ci", "ü"),
     max_output_tokens=4096,
     metadata={"owner": "ops"},
+    project="prj_1",
+    account="svc_1",
 )
 
 
@@ -115,3 +119,35 @@ def test_database_library_is_not_loaded() -> None:
     code = "import sys, tollhouse.adapters.first_keys; print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_rules_are_those_of_the_store(tmp_path: Path) -> None:
+    assert first_rules(tmp_path / "books.db") is None
+    store = open_store("sqlite:///books.db", tmp_path)
+    store.prepare()
+    assert first_rules(tmp_path / "books.db") == store.house_rules()
+    budget = Budget(nanousd=10**9, period=Period.DAY, timezone="Europe/Berlin")
+    with store.administering() as register:
+        for record in (
+            Organisation(id="main", title="all", limits=Limits(concurrency=9), metadata={"a": "b"}),
+            Team(id="search", routes=("gpt*",), budget=budget),
+            Team(id="unbounded"),
+            Project(id="prj_1", team="search", routes=(), limits=Limits(requests_per_minute=3)),
+            Account(id="svc_1", kind=AccountKind.SERVICE, name="bot", budget=budget),
+            Pause(id="p", kind=PauseKind.ROUTE, target="gpt", reason="stop", by="root", at=1.5),
+        ):
+            register.put(record)
+        register.touch_rules()
+    rules = store.house_rules()
+    assert rules is not None
+    assert len(rules.scopes) == 4
+    assert (rules.team_routes, rules.project_routes) == ({"search": ("gpt*",)}, {"prj_1": ()})
+    assert first_rules(tmp_path / "books.db") == rules
+    store.close()
+
+
+def test_rules_of_a_schema_of_an_earlier_version_are_left_to_the_store(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.execute("CREATE TABLE rules_version (id INTEGER, version INTEGER)")
+    old.close()
+    assert first_rules(tmp_path / "old.db") is None

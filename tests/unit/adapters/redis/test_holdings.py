@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from tollhouse.adapters.redis.ask import Ask
 from tollhouse.adapters.redis.holdings import FORGOTTEN_AT_ONCE, HELD_S, Holdings, ttl_s
 from tollhouse.adapters.redis.purse import Purse
 from tollhouse.adapters.redis.slots import Slots
 from tollhouse.adapters.redis.tell import Tell
 from tollhouse.adapters.redis.window import NOT_THERE, Origin, Window
-from tollhouse.core.limits import Counter, CounterKind
+from tollhouse.core.limits import Charge, Counter, CounterKind, Left
+from tollhouse.ports.counters import Exhausted
 
 NOW = 1_000.0
 JANUARY = 1_767_225_600.0
@@ -213,8 +216,9 @@ def test_windows_are_forgotten_when_they_are_empty_and_purses_long_after_their_p
     window, purse, places = (holdings.open(counter) for counter in (RATE, MONEY, PLACES))
     assert isinstance(window, Window)
     assert isinstance(purse, Purse)
-    window.take_apart(1, RATE, NOW)
+    window.settle(1, 1, window.take_apart(1, RATE, NOW), NOW)
     purse.take(0, MONEY, NOW)
+    purse.settle(0, 0, None, NOW)
 
     def kept(now: float, wall: float) -> set[str]:
         for _ in range(3):
@@ -283,3 +287,39 @@ def test_each_active_holding_is_tidied_about_once_a_second() -> None:
 )
 def test_the_bank_keeps_a_purse_until_nothing_counts_it_any_more(purse: str, days: int | None) -> None:
     assert ttl_s(purse, JANUARY) == (0 if days is None else days * 86_400)
+
+
+def test_nothing_is_forgotten_that_a_lease_or_a_question_refers_to() -> None:
+    holdings = Holdings(1.0)
+    kept = [holdings.open(counter) for counter in (RATE, MONEY, PLACES)]
+    taken = [(holding, holding.charged(0, holding.counter, NOW)) for holding in kept]
+    later, february = NOW + 10 * HELD_S, JANUARY + 99 * 86_400
+    for _ in range(3):
+        holdings.forget(later, february)
+    assert len(holdings.by_id) == 3
+    for holding, origin in taken:
+        holding.settle(0, 0, origin, NOW)  # type: ignore[arg-type]
+    for _ in range(3):
+        holdings.forget(later, february)
+    assert not holdings.by_id
+
+
+@pytest.mark.parametrize("end", ["answered", "refused", "broken off"])
+def test_a_question_refers_to_its_holdings_until_it_has_ended(end: str) -> None:
+    async def play() -> None:
+        purse = Purse(MONEY)
+        decision: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        ask = Ask([Charge(MONEY, 1)], [purse], decision)
+        assert purse.users == 1
+        if end == "answered":
+            ask.answer(None)
+        elif end == "refused":
+            ask.refuse(Exhausted(Charge(MONEY, 1), Left(0, None), None))
+            assert decision.exception() is not None
+        else:
+            decision.cancel()
+        for _ in range(2):
+            ask.end()
+        assert purse.users == 0
+
+    asyncio.run(play())
