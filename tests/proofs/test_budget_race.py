@@ -14,6 +14,7 @@ import pytest
 from house import House
 from proofs.biller import Biller
 from proofs.town import kill_a_worker, rush, town, wait_until_known
+from redis_server import RedisServer
 
 CALLS = 500
 CENTS = 100
@@ -47,10 +48,12 @@ FIRST, ALL = 1, FEWEST_CENTS
 they count as spent."""
 
 
-def spend_the_rest(houses: list[House], key: str, biller: Biller, patience_s: float) -> None:
+def spend_the_rest(
+    houses: list[House], key: str, biller: Biller, patience_s: float, wanted: int = FEWEST_CENTS
+) -> None:
     """Once those who died are settled, what they had not sent can be spent."""
     end = time.monotonic() + patience_s
-    while biller.billed < FEWEST_CENTS and time.monotonic() < end:
+    while biller.billed < wanted and time.monotonic() < end:
         asyncio.run(rush([house.url for house in houses if house.is_running], key, 20))
         time.sleep(0.2)
 
@@ -136,3 +139,44 @@ class TestOfTwoHousesWithTwoWorkersEach:
             killer.join()
             spend_the_rest(houses, key, biller, 45.0 if calls == ALL else 3.0)
             assert calls <= biller.billed <= MOST_CENTS
+
+    @pytest.mark.timeout(240)
+    @pytest.mark.parametrize("trouble", ["frozen", "killed and started empty", "flushed", "gone for good"])
+    def test_a_dollar_is_never_overspent_whatever_becomes_of_redis_in_the_middle(
+        self, tmp_path: Path, postgres_url: str, redis: RedisServer, trouble: str
+    ) -> None:
+        """What can be spent afterwards waits for old leases to run out; that it is not too much is what counts."""
+
+        def strike() -> None:
+            match trouble:
+                case "frozen":
+                    redis.freeze()
+                    time.sleep(3.0)
+                    redis.thaw()
+                case "killed and started empty":
+                    redis.kill()
+                    redis.start()
+                case "flushed":
+                    redis.ask("FLUSHALL")
+                case _:
+                    redis.kill()
+
+        with (
+            Biller(delay_s=0.2) as biller,
+            town(tmp_path, biller.base_url, 2, workers=2, store=postgres_url, shared=redis.url) as houses,
+        ):
+            key = houses[0].new_key("gpt", more=DOLLAR)
+            free = houses[0].new_key("gpt", name="free")
+            for each in (key, free):
+                wait_until_known(houses, each)
+            killer = Killer(strike, biller, FIRST)
+            for _ in range(3):
+                spend(houses, key)
+            killer.join()
+            assert biller.billed <= MOST_CENTS
+            ends = asyncio.run(rush([house.url for house in houses], free, 50))
+            assert ends == {"200": 50}, "who has no budget does not notice"
+            before = biller.billed - 50
+            if trouble != "gone for good":
+                spend_the_rest(houses, key, biller, 60.0, wanted=FEWEST_CENTS + 50 - 10)
+            assert before <= biller.billed - 50 <= MOST_CENTS
