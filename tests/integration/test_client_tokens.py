@@ -28,6 +28,9 @@ from tollhouse.core.limits import Charge, Counter, CounterKind, Unit
 from tollhouse.core.master_key import Purpose, parse_master_keys
 from tollhouse.testing import CanaryScanner, ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
+
 APP = "https://app.example"
 PRICE = {"input_per_million_usd": 1, "output_per_million_usd": 5}
 
@@ -272,9 +275,9 @@ def test_bank_takes_money_of_a_dead_worker_from_the_ledger_and_leaves_what_else_
     asyncio.run(play())
 
 
-def test_bank_is_in_another_era_once_it_has_forgotten(server: RedisServer) -> None:
-    async def play() -> None:
-        async with Bank(server, "eras") as bank:
+def test_bank_is_in_another_era_once_it_has_forgotten(tmp_path: Path) -> None:
+    async def play(server: RedisServer) -> None:
+        async with Bank(server) as bank:
             crew = await bank.crew(2)
             before = {worker.era for worker in crew}
             assert len(before) == 1
@@ -285,4 +288,5 @@ def test_bank_is_in_another_era_once_it_has_forgotten(server: RedisServer) -> No
             assert len(after) == 1
             assert after != before
 
-    asyncio.run(play())
+    with running_redis(tmp_path) as server:
+        asyncio.run(play(server))

@@ -18,6 +18,9 @@ from integration.test_many_workers import Line, until
 from redis_server import RedisServer, running_redis
 from tollhouse.testing import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
+
 WORKERS = 2
 Reply = tuple[int, dict[str, str], bytes]
 

@@ -21,6 +21,9 @@ from certificate_authority import CertificateAuthority, Issued
 from house import House, config_text, free_port, running_house
 from tollhouse.testing import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
+
 PROXY = "127.0.0.2"
 """Where nginx calls the house from: everybody else here is 127.0.0.1, whom nobody believes."""
 NGINX = """

@@ -18,6 +18,8 @@ from tollhouse.runtime.key_sets import EveryFewMinutes, KeySetPush
 from tollhouse.runtime.link import KeySet
 from tollhouse.stages.authenticate import TrustedIssuers
 
+pytestmark = pytest.mark.slow
+
 
 class Soon(EveryFewMinutes):
     unknown_s = 0.1

@@ -23,6 +23,9 @@ from house import House, config_text, running_house
 from oidc_provider import CLIENT, OidcProvider
 from tollhouse.core.sign_on import nonce_of
 
+pytestmark = pytest.mark.slow
+
+
 SECRET = "s" * 43
 CALLERS = itertools.count(1)
 ROOT = "the-first-owners-own-key-4711"

@@ -14,6 +14,8 @@ from house import House, config_text, running_house
 from oidc_provider import AUDIENCE, OidcProvider
 from tollhouse.testing import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[ScriptedUpstream]:

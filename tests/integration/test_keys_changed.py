@@ -128,7 +128,8 @@ def test_unknown_and_wrong_keys_are_answered_alike(house: House) -> None:
     answers = set()
     for key in (unknown, virtual_key_text(b"x" * 32), virtual_key_text(made[:32].encode())):
         status, headers, body = house.chat(key)
-        varying = {"date", "x-request-id", "x-tollhouse-overhead-ms"}
+        # A connection is closed where the body has not come yet: the timing of the caller, and no word about the key.
+        varying = {"date", "x-request-id", "x-tollhouse-overhead-ms", "connection"}
         answers.add(
             (status, len(body), frozenset(item for item in headers.items() if item[0] not in varying))
         )

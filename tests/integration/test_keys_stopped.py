@@ -16,6 +16,9 @@ import pytest
 from house import House, config_text, running_house
 from tollhouse.testing import Fate, ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
+
 BOUND_S = 5.0
 """By when an exchange has ended whose key has been stopped: K4 of the features."""
 LONG = {"chunks": 100_000, "chunk_delay_s": 0.005}

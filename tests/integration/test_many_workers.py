@@ -22,6 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from house import House, config_text, running_house
 from tollhouse.testing import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
+
 WORKERS = 4
 CALLERS = 8
 ADMIN_KEY = "the-operators-own-key-4711"

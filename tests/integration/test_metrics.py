@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from house import config_text, running_house
+from redis_server import running_redis
 from tollhouse.testing import ScriptedUpstream
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "operating.md"
@@ -24,11 +25,13 @@ def documented() -> dict[str, tuple[str, ...]]:
 
 
 def test_every_metric_is_in_the_guide_with_its_labels(tmp_path: Path) -> None:
-    with ScriptedUpstream() as upstream:
+    with ScriptedUpstream() as upstream, running_redis(tmp_path / "redis") as redis:
         provider = {"kind": "openai_compatible", "base_url": upstream.base_url, "credential": "env:UP_KEY"}
         route = {"deployments": [{"provider": "up", "model": "mock-chat"}]}
         routes = {"gpt": {**route, "mirror": {"route": "next", "share": 1}}, "next": route}
-        with running_house(tmp_path, config_text("", providers={"up": provider}, routes=routes)) as house:
+        (folder := tmp_path / "house").mkdir()
+        config = config_text("", providers={"up": provider}, routes=routes, shared=redis.url)
+        with running_house(folder, config) as house:
             assert house.chat(house.new_key("gpt"))[0] == 200
             upstream.wait_received(2)
             text = house.call("GET", "/metrics")[2].decode()

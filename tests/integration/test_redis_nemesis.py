@@ -18,6 +18,9 @@ from tollhouse.adapters.redis import RedisCounters
 from tollhouse.core.limits import Charge, Counter, Lease
 from tollhouse.ports.counters import CountersUnavailable
 
+pytestmark = pytest.mark.slow
+
+
 LEASE_S = 0.6
 LASTS_S = 5.0
 MONEY = (purse("key:a", 20_000), purse("team:b", 50_000), purse("key:large", 400_000))

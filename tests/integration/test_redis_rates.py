@@ -14,6 +14,9 @@ from redis_server import RedisServer, running_redis
 from tollhouse.adapters.redis import RedisCounters
 from tollhouse.core.limits import Charge, Counter, Lease
 
+pytestmark = pytest.mark.slow
+
+
 WINDOW_S = 5.0
 WINDOWS = 2
 LIMIT = 60

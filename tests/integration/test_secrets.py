@@ -22,6 +22,9 @@ from house import House, config_text
 from secret_doubles import VaultDouble
 from tollhouse.testing import CanaryScanner, ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
+
 FIRST = "sk-first-canary-3Kd8wQz7RtVb2mLx"
 SECOND = "sk-second-canary-9Pf4hJn6TyCs1gWe"
 OLD_MASTER = "7f3c9a1e5b8d2460fe91c7a35d08b64219e4"

@@ -18,6 +18,9 @@ from tollhouse.adapters.sql import SqlStore
 from tollhouse.adapters.sql.postgresql import Patience, PostgresDatabase
 from tollhouse.ports.store import StoreUnavailable
 
+pytestmark = pytest.mark.slow
+
+
 BRIEF = Patience(connect_s=2, statement_s=1.0, lock_s=0.5, ping_s=0.5)
 AT_MOST_S = 2 * BRIEF.connect_s + BRIEF.ping_s + 1.0 + 1.0
 """A ping, two connections and a statement, with what the client waits longer than the server."""
