@@ -15,6 +15,8 @@ import pytest
 from house import House, config_text, running_house
 from tollhouse.testing import ScriptedUpstream
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86_400.0
 JUMPS = pytest.mark.parametrize("jump_s", [-2 * DAY_S, -3_600.0, 3_600.0, 2 * DAY_S])
 SKEWED = """

@@ -31,6 +31,8 @@ from proofs.town import MASTER_KEY, ask, config, kill_a_worker, rush, town, wait
 from redis_server import running_redis
 from tollhouse.core.ids import virtual_key_text
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 ADMIN_KEY = "the-operators-own-key-4711-xQ"
 DOLLAR = ("--budget-usd", "1", "--budget-period", "total")

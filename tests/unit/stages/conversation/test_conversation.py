@@ -150,6 +150,7 @@ def chat(method: str, path: str, body: bytes) -> FakeAnswer:
 
 class Request:
     peer = "127.0.0.1"
+    certificate = b""
 
     def __init__(self, method: str, path: str, body: bytes, key: str) -> None:
         self.method = method
